@@ -1,0 +1,110 @@
+"""Gong calls into a warehouse: a dlt source, and the runs around it.
+
+    import dlt
+    from gong_source import gong
+
+    dlt.pipeline("gong_calls", destination="duckdb", dataset_name="gong").run(gong())
+
+Importing the package does no I/O and does not import dlt; a name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gong_source.version import __version__
+
+if TYPE_CHECKING:
+    from gong_source.connection import GongCredentials, GongSettings, resolve_settings
+    from gong_source.errors import (
+        AccessDenied,
+        AuthenticationFailed,
+        BadRequest,
+        ConfigurationError,
+        DatasetLocked,
+        DestinationFailed,
+        GongError,
+        NotFound,
+        QuotaExhausted,
+        RecordError,
+        RequestFailed,
+        Unavailable,
+        UnexpectedAnswer,
+    )
+    from gong_source.runs.check import CheckResult, check
+    from gong_source.runs.chunks import LoadResult, Progress
+    from gong_source.runs.pipeline import Target
+    from gong_source.runs.status import StatusResult, status
+    from gong_source.runs.sync import sync
+    from gong_source.source import gong
+    from gong_source.windows import Window
+
+_HOMES = {
+    "AccessDenied": "gong_source.errors",
+    "AuthenticationFailed": "gong_source.errors",
+    "BadRequest": "gong_source.errors",
+    "CheckResult": "gong_source.runs.check",
+    "ConfigurationError": "gong_source.errors",
+    "DatasetLocked": "gong_source.errors",
+    "DestinationFailed": "gong_source.errors",
+    "GongCredentials": "gong_source.connection",
+    "GongError": "gong_source.errors",
+    "GongSettings": "gong_source.connection",
+    "LoadResult": "gong_source.runs.chunks",
+    "NotFound": "gong_source.errors",
+    "Progress": "gong_source.runs.chunks",
+    "QuotaExhausted": "gong_source.errors",
+    "RecordError": "gong_source.errors",
+    "RequestFailed": "gong_source.errors",
+    "StatusResult": "gong_source.runs.status",
+    "Target": "gong_source.runs.pipeline",
+    "Unavailable": "gong_source.errors",
+    "UnexpectedAnswer": "gong_source.errors",
+    "Window": "gong_source.windows",
+    "check": "gong_source.runs.check",
+    "gong": "gong_source.source",
+    "resolve_settings": "gong_source.connection",
+    "status": "gong_source.runs.status",
+    "sync": "gong_source.runs.sync",
+}
+
+__all__ = [
+    "AccessDenied",
+    "AuthenticationFailed",
+    "BadRequest",
+    "CheckResult",
+    "ConfigurationError",
+    "DatasetLocked",
+    "DestinationFailed",
+    "GongCredentials",
+    "GongError",
+    "GongSettings",
+    "LoadResult",
+    "NotFound",
+    "Progress",
+    "QuotaExhausted",
+    "RecordError",
+    "RequestFailed",
+    "StatusResult",
+    "Target",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Window",
+    "__version__",
+    "check",
+    "gong",
+    "resolve_settings",
+    "status",
+    "sync",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Speaks Gong: HTTP and JSON. Knows no dlt and no table."""

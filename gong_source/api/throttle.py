@@ -1,0 +1,216 @@
+"""The one throttle: when the next request may be sent, for all threads and processes that share a key on this machine.
+
+A small SQLite file holds, for each key, the next free slot, the time before which Gong wants no request, and the day's
+count. A request reserves a slot, waits for it, and is counted when it goes. Slots are evenly spaced, and the times at
+which the last requests really went keep any rolling second below the limit even when a thread oversleeps its slot.
+(The limiter libraries either keep to one process or let one process starve another.)
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from gong_source.errors import ConfigurationError, QuotaExhausted
+from gong_source.windows import iso, next_midnight, seconds_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+# Requests leave a little slower than permitted: at the server they arrive with the network's jitter.
+_MARGIN = 1.02
+# A slot further away than this was left by a clock that has since been set back.
+_FARTHEST_SLOT_SECONDS = 600.0
+
+_TABLE = """create table if not exists throttle (
+    key text primary key, next_slot real not null default 0, blocked_until real not null default 0,
+    day text not null default '', used integer not null default 0, recent text not null default '') without rowid"""
+_COLUMNS = ("next_slot", "blocked_until", "day", "used", "recent")
+
+# next_slot, blocked_until: unix seconds; day: UTC date; used: requests on it; recent: unix seconds of the last requests
+_Row = dict[str, Any]
+
+
+class Throttle:
+    """Paces requests to `requests_per_second` and to `daily_budget` a UTC day, together with all that share `path`.
+
+    `path` None keeps it to this object. `max_wait_seconds` bounds how long one request may be held back by Gong's
+    Retry-After. `max_requests` bounds this object alone. `sleep` may raise to interrupt a wait.
+    """
+
+    def __init__(
+        self,
+        requests_per_second: float = 3.0,
+        *,
+        path: Path | None = None,
+        key: str = "",
+        max_wait_seconds: float = 300.0,
+        daily_budget: int | None = None,
+        max_requests: int | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        if not requests_per_second > 0 or math.isinf(requests_per_second):
+            raise ConfigurationError(f"requests_per_second: {requests_per_second} must be a number above 0")
+        self.requests_per_second = requests_per_second
+        self.max_wait_seconds = max_wait_seconds
+        self.daily_budget = daily_budget
+        self.max_requests = max_requests
+        self.sent = 0
+        self._interval = _MARGIN / requests_per_second
+        self._remembered = min(max(1, int(requests_per_second)), 10)
+        self._key = key
+        self._path = path
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+
+    def acquire(self) -> float:
+        """Waits until one request may be sent, counts it, and returns the seconds waited.
+
+        Raises `QuotaExhausted` when that would take longer than `max_wait_seconds`, or a budget is used up.
+        """
+        began = self._clock()
+        reserved = 0.0
+        while True:
+            with self._row() as row:
+                now = self._clock()
+                blocked = row["blocked_until"] - now
+                if blocked > 0:
+                    reserved, wait = 0.0, blocked
+                    self._refuse_long_wait(blocked, now)
+                else:
+                    if not reserved:
+                        reserved = self._reserve(row, now)
+                    wait = max(reserved, self._rolling_limit(row)) - now
+                    if wait <= 0:
+                        self._count(row, now)
+                        return now - began
+            self._sleep(wait)
+
+    def block(self, seconds: float) -> None:
+        """Lets nobody send for `seconds` from now, as Gong's Retry-After asks."""
+        with self._row() as row:
+            row["blocked_until"] = max(row["blocked_until"], self._clock() + seconds)
+
+    def used_today(self) -> int:
+        """Requests counted on the current UTC day."""
+        with self._row() as row:
+            return int(row["used"]) if row["day"] == self._day(self._clock()) else 0
+
+    def learn_used_today(self, used: int) -> None:
+        """Raises the day's count to `used`, which the ledger knows from other machines; never lowers it."""
+        with self._row() as row:
+            day = self._day(self._clock())
+            row["used"] = max(used, row["used"] if row["day"] == day else 0)
+            row["day"] = day
+
+    def close(self) -> None:
+        """Closes the shared file."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    def _reserve(self, row: _Row, now: float) -> float:
+        slot: float = max(now, row["next_slot"])
+        if slot - now > _FARTHEST_SLOT_SECONDS:
+            slot = now
+        row["next_slot"] = slot + self._interval
+        return slot
+
+    def _rolling_limit(self, row: _Row) -> float:
+        recent = [float(sent) for sent in row["recent"].split()]
+        if len(recent) < self._remembered or recent[-1] > self._clock():
+            return 0.0
+        return recent[-self._remembered] + self._remembered * self._interval
+
+    def _count(self, row: _Row, now: float) -> None:
+        day = self._day(now)
+        used = int(row["used"]) if row["day"] == day else 0
+        if self.daily_budget is not None and used >= self.daily_budget:
+            until = next_midnight(_at(now))
+            raise QuotaExhausted(
+                f"the day's budget of {self.daily_budget} requests is used up; run the same command after {iso(until)}"
+                " (setting daily_request_budget)",
+                retry_at=until,
+            )
+        if self.max_requests is not None and self.sent >= self.max_requests:
+            raise QuotaExhausted(
+                f"this run's budget of {self.max_requests} requests is used up; run the same command to go on"
+            )
+        row["day"], row["used"] = day, used + 1
+        row["recent"] = " ".join([*row["recent"].split(), repr(now)][-self._remembered :])
+        self.sent += 1
+
+    def _refuse_long_wait(self, seconds: float, now: float) -> None:
+        if seconds > self.max_wait_seconds:
+            until = seconds_after(_at(now), math.ceil(seconds))
+            raise QuotaExhausted(
+                f"Gong asks to wait until {iso(until)}, longer than max_wait_seconds ({self.max_wait_seconds:g});"
+                " run the same command after that",
+                retry_at=until,
+            )
+
+    @staticmethod
+    def _day(now: float) -> str:
+        return _at(now).date().isoformat()
+
+    @contextmanager
+    def _row(self) -> Iterator[_Row]:
+        """This key's row, locked against all other threads and processes, written back if the block succeeds."""
+        with self._lock:
+            db = self._open()
+            db.execute("begin immediate")
+            try:
+                found = db.execute(f"select {', '.join(_COLUMNS)} from throttle where key = ?", (self._key,)).fetchone()
+                row = dict(zip(_COLUMNS, found or (0.0, 0.0, "", 0, ""), strict=True))
+                before = dict(row)
+                yield row
+                if row != before:
+                    db.execute(
+                        f"insert or replace into throttle (key, {', '.join(_COLUMNS)}) values (?, ?, ?, ?, ?, ?)",
+                        (self._key, *(row[name] for name in _COLUMNS)),
+                    )
+                db.execute("commit")
+            except BaseException:
+                db.execute("rollback")
+                raise
+
+    def _open(self) -> sqlite3.Connection:
+        if self._db is None and self._path is not None:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._db = _connect(str(self._path))
+            except (OSError, sqlite3.Error) as error:
+                logger.warning("the throttle is not shared with other processes: %s: %s", self._path, error)
+        if self._db is None:
+            self._db = _connect(":memory:")
+        return self._db
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("pragma journal_mode = wal")
+        # a lost last second after a power cut costs nothing here, a flush for every request would
+        db.execute("pragma synchronous = off")
+        db.execute(_TABLE)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

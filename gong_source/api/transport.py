@@ -1,0 +1,316 @@
+"""One request: auth, time-outs, throttle, retry, and the table from status to error. The only import of requests."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import random
+import re
+import threading
+import time
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+from requests.adapters import HTTPAdapter
+
+from gong_source.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    BadRequest,
+    ConfigurationError,
+    NoRowsFound,
+    NotFound,
+    PageCursorExpired,
+    QuotaExhausted,
+    RequestFailed,
+    Unavailable,
+    UnexpectedAnswer,
+    WalkStopped,
+)
+from gong_source.version import __version__
+from gong_source.windows import now, seconds_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gong_source.api.throttle import Throttle
+
+_CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
+_RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
+_RETRYABLE_ERRORS = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# An empty result of a valid filter is a 404 with this text; any other 404 is a wrong address.
+_NO_ROWS = re.compile(r"^No .*found.*provided filters\.?$", re.IGNORECASE)
+_CURSOR_GONE = re.compile(r"cursor has expired|failed to verify cursor", re.IGNORECASE)
+_NO_PERMISSION = re.compile(r"permission|scope", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 200 and its JSON object; `request_id` is Gong's own id for the request, for their support."""
+
+    payload: dict[str, Any]
+    request_id: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Usage:
+    """What requests cost: how many were sent, and the seconds spent waiting for a turn or a retry."""
+
+    requests: int = 0
+    waited_seconds: float = 0.0
+
+
+class Transport:
+    """Sends requests to one Gong tenant with one access key; safe to share between threads.
+
+    Every attempt, retries included, passes the throttle. Setting `stopped` ends all waits with `WalkStopped`.
+    Raises `ConfigurationError` for a base URL that would send the key in the clear.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        access_key: str,
+        access_key_secret: str,
+        *,
+        throttle: Throttle,
+        stopped: threading.Event | None = None,
+        max_attempts: int = 6,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.base_url = _checked(base_url)
+        self.throttle = throttle
+        self.stopped = stopped or threading.Event()
+        self.usage = Usage()
+        self.latency_seconds: float | None = None
+        self._max_attempts = max_attempts
+        self._rng = rng or random.Random()
+        self._lock = threading.Lock()
+        self._mine = threading.local()
+        self._session = requests.Session()
+        self._session.auth = (access_key, access_key_secret)
+        self._session.headers.update({"Accept": "application/json", "User-Agent": f"gong-source/{__version__}"})
+        # a session is safe to share between threads once it keeps no cookies
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_maxsize=32, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def send(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """The answer to one request, retried where the response table says so.
+
+        Raises a `RequestFailed` for what Gong refuses, `QuotaExhausted` when the wait would be too long.
+        """
+        where = f"{method} {path}"
+        request = self._session.prepare_request(
+            requests.Request(method, self.base_url + path, params=params, json=body)
+        )
+        failures = refusals = 0
+        held_back = 0.0
+        while True:
+            problem, response = self._attempt(request)
+            if response is not None and response.status_code == 429:
+                refusals += 1
+                seconds = _retry_after(response, refusals)
+                held_back += seconds
+                self._hold_back(seconds, held_back)
+            elif response is not None and response.status_code not in _RETRYABLE_STATUS:
+                return _answer(where, response)
+            else:
+                failures += 1
+                if failures >= self._max_attempts:
+                    raise Unavailable(
+                        f"{where} at {self.base_url} failed {failures} times, last with {problem};"
+                        " try again later, or check the network and base_url",
+                        request_id=_request_id(response),
+                    )
+                self._wait(min(2.0 ** (failures - 1), 30.0) * self._rng.uniform(0.5, 1.0))
+
+    def used_by_this_thread(self) -> Usage:
+        """The running count of what the calling thread has sent and waited."""
+        if not hasattr(self._mine, "usage"):
+            self._mine.usage = Usage()
+        usage: Usage = self._mine.usage
+        return usage
+
+    def close(self) -> None:
+        """Closes the connections and the throttle's file."""
+        self._session.close()
+        self.throttle.close()
+
+    def _attempt(self, request: requests.PreparedRequest) -> tuple[str, requests.Response | None]:
+        """What went wrong, if anything did, and the response, if there was one."""
+        if self.stopped.is_set():
+            raise WalkStopped("stopped on request")
+        self._count(waited=self.throttle.acquire())
+        self._count(sent=1)
+        began = time.monotonic()
+        try:
+            settings = self._session.merge_environment_settings(request.url, {}, False, None, None)
+            response = self._session.send(
+                request, timeout=(_CONNECT_SECONDS, _READ_SECONDS), allow_redirects=False, **settings
+            )
+        except _RETRYABLE_ERRORS as error:
+            return _in_short(error), None
+        except requests.RequestException as error:
+            raise Unavailable(f"{request.method} {request.url} cannot be sent: {_in_short(error)}") from None
+        self._learn_latency(time.monotonic() - began)
+        return f"status {response.status_code}", response
+
+    def _hold_back(self, seconds: float, in_all: float) -> None:
+        """Makes all who share the key wait; raises when this one request has been held back for too long."""
+        self.throttle.block(seconds)
+        if seconds <= self.throttle.max_wait_seconds < in_all:
+            raise QuotaExhausted(
+                f"Gong has held back one request for {in_all:g} seconds, longer than max_wait_seconds"
+                f" ({self.throttle.max_wait_seconds:g}): other integrations may be using up the tenant's requests;"
+                " run the same command later",
+                retry_at=seconds_after(now(), seconds),
+            )
+
+    def _wait(self, seconds: float) -> None:
+        if self.stopped.wait(seconds):
+            raise WalkStopped("stopped on request")
+        self._count(waited=seconds)
+
+    def _count(self, *, sent: int = 0, waited: float = 0.0) -> None:
+        mine = self.used_by_this_thread()
+        mine.requests += sent
+        mine.waited_seconds += waited
+        with self._lock:
+            self.usage.requests += sent
+            self.usage.waited_seconds += waited
+
+    def _learn_latency(self, seconds: float) -> None:
+        with self._lock:
+            known = self.latency_seconds
+            self.latency_seconds = seconds if known is None else 0.8 * known + 0.2 * seconds
+
+
+def _answer(where: str, response: requests.Response) -> Answer:
+    """The payload of a 200; any other status as the error of the response table."""
+    request_id = _request_id(response)
+    if response.status_code != 200:
+        raise _error(where, response, request_id)
+    try:
+        payload = _loads(response.content)
+    except ValueError:
+        raise UnexpectedAnswer(
+            f"{where} answered 200 with a body that is not JSON ({response.headers.get('Content-Type', 'no type')},"
+            f" {len(response.content)} bytes); is base_url really Gong's, or is a proxy in between?",
+            request_id=request_id,
+        ) from None
+    if not isinstance(payload, dict):
+        raise UnexpectedAnswer(f"{where} answered 200 with JSON that is no object", request_id=request_id)
+    return Answer(payload, str(payload.get("requestId") or request_id or ""), response.content)
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # only the standard parser takes half a surrogate pair, as in a title cut inside an emoji
+        return json.loads(body)
+
+
+def _error(where: str, response: requests.Response, request_id: str | None) -> RequestFailed:
+    """What a status other than 200 means, in words that say what to try."""
+    status, texts = response.status_code, _error_texts(response)
+    host = urlsplit(response.url).hostname
+    said = f": {'; '.join(texts)}" if texts else ""
+    kind: type[RequestFailed] = BadRequest
+    hint = ""
+    if status == 404 and any(_NO_ROWS.match(text) for text in texts):
+        kind = NoRowsFound
+    elif status in {404, 405} or 300 <= status < 400:
+        kind, hint = NotFound, f"; check base_url ({host}): wrong host or path"
+    elif status == 401 and not any(_NO_PERMISSION.search(text) for text in texts):
+        kind, hint = (
+            AuthenticationFailed,
+            (
+                f"; check access_key, access_key_secret and base_url ({host}): a tenant's key may work only on its own"
+                " host, which Gong shows on its API page"
+            ),
+        )
+    elif status == 401:
+        kind, hint = AccessDenied, "; give the key that scope on Gong's API page"
+    elif status == 403:
+        kind, hint = (
+            AccessDenied,
+            ("; is this machine's address on the key's list of trusted addresses, and has the key the scope it needs?"),
+        )
+    elif status == 400 and any(_CURSOR_GONE.search(text) for text in texts):
+        kind = PageCursorExpired
+    return kind(f"{where} answered {status}{said}{hint}", request_id=request_id)
+
+
+def _error_texts(response: requests.Response) -> list[str]:
+    """The texts of Gong's error envelope; of anything else, its first words."""
+    try:
+        errors = _loads(response.content)["errors"]
+        return [str(text) for text in errors]
+    except (ValueError, KeyError, TypeError):
+        text = " ".join(response.text.split())
+        return [text[:200]] if text else []
+
+
+def _request_id(response: requests.Response | None) -> str | None:
+    """Gong's id for a request; its body repeats the header."""
+    return response.headers.get("x-traceid") if response is not None else None
+
+
+def _retry_after(response: requests.Response, refusals: int) -> float:
+    """Seconds to wait after a 429: what the header says, else growing with the number of refusals."""
+    value = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError):
+            seconds = 0.0
+    # a whole second at least: it empties the rolling second of the limit
+    return seconds if 1.0 <= seconds < float("inf") else float(min(2 ** (refusals - 1), 60))
+
+
+def _in_short(error: Exception) -> str:
+    """The innermost cause of a connection error; the layers above repeat it with the whole URL."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__ or _reason(cause)) is not None:
+        cause = inner
+    return f"{type(cause).__name__}: {cause}"
+
+
+def _reason(error: BaseException) -> BaseException | None:
+    for candidate in (getattr(error, "reason", None), *error.args):
+        if isinstance(candidate, BaseException):
+            return candidate
+    return None
+
+
+def _checked(base_url: str) -> str:
+    """The base URL without a trailing slash; it must keep the key secret on the way."""
+    url = base_url.strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ConfigurationError(f"base_url: {url} would send the access key in the clear; use https")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+        raise ConfigurationError(f"base_url: write it like https://api.gong.io, not {_without_login(url)!r}")
+    return url.removesuffix("/v2")
+
+
+def _without_login(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)

@@ -1,0 +1,336 @@
+"""Walks ranges of time: several windows at once, sized by the calls they hold, handed out in time order.
+
+Pages of one window follow each other, so speed comes from several windows in flight: as many as latency needs to use
+the permitted rate. A range is carved from its front into windows of a few dozen pages by the density of calls seen so
+far. The first page of a window tells how many calls it holds; if they are too many, the window becomes a range itself.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from gong_source.api.transport import Usage
+from gong_source.errors import (
+    GongError,
+    PageCursorExpired,
+    RecordError,
+    UnexpectedAnswer,
+    WalkStopped,
+)
+from gong_source.windows import Window, now, seconds_after, split, whole_second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from gong_source.api.client import Client, Endpoint, Page
+
+Part = TypeVar("Part")
+
+# The last page of a window is half empty on average, so small windows waste requests; large ones leave few to walk at
+# once, need memory, and are lost whole in a crash.
+_TARGET_CALLS = 2500
+_SMALLEST_TARGET_CALLS = 800
+_SPLIT_ABOVE_CALLS = 4000
+# Calls that lie within this time are walked in one window, up to this number of them.
+_DENSEST_SECONDS = 2.0
+_MOST_CALLS_AT_ONCE = 20_000
+# A burst is this many times denser than the range around it; nights and weekends make a factor of about 5.
+_BURST = 16.0
+# A range this long is begun at several places at once, before its density is known.
+_LONG_RANGE_SECONDS = 31 * 86400.0
+_FIRST_IN_FLIGHT = 6
+_MOST_IN_FLIGHT = 12
+# Beyond this many requests a second parsing is the limit, and more windows in flight only cost memory.
+_FASTEST_USEFUL_RATE = 50.0
+_PAGES_PER_PART = 20
+_RESTARTS = 2
+# What one window is left out for; any other error concerns every window.
+_WINDOW_ERRORS = (RecordError, UnexpectedAnswer, PageCursorExpired)
+
+
+@dataclass(slots=True)
+class WalkedWindow(Generic[Part]):
+    """One window, walked to its end: its calls in parts, and what the walk was like.
+
+    `total` is Gong's count on the first page, `records` the number of records received.
+    """
+
+    window: Window
+    fetched_at: datetime
+    parts: list[Part] = field(default_factory=list)
+    total: int | None = None
+    records: int = 0
+    pages: int = 0
+    requests: int = 0
+    waited_seconds: float = 0.0
+    first_request_id: str = ""
+    last_request_id: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class _Range:
+    """Time not yet asked for. `calls`: how many it holds; `density`: how many a second; None while unknown.
+
+    `begins_at` is where its first call is expected.
+    """
+
+    window: Window
+    calls: float | None = None
+    density: float = 0.0
+    begins_at: datetime | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Task(Generic[Part]):
+    """A window being walked, or done: one of `walked`, `too_large` and `error` is set at the end.
+
+    `rest` is the range it was carved from, and `expected` the number of calls it was carved for.
+    """
+
+    window: Window
+    rest: _Range
+    expected: float
+    walked: WalkedWindow[Part] | None = None
+    too_large: _Range | None = None
+    error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.walked is not None or self.too_large is not None or self.error is not None
+
+
+class Walk(Generic[Part]):
+    """An iterator of walked windows that cover `ranges`, which are disjoint and in time order.
+
+    `convert` turns the next pages of a window into a part; it runs in a worker thread. `times_of` gives the call times
+    on a page, as a hint to where the calls lie. A window that cannot be loaded is left out and its error put into
+    `failures`. Any other error ends the walk, after the windows that were finished, and is left in `stopped_by`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        endpoint: Endpoint,
+        ranges: Iterable[Window],
+        convert: Callable[[Window, Sequence[Page]], Part],
+        times_of: Callable[[Page], Sequence[datetime]],
+    ) -> None:
+        self.client = client
+        self.failures: list[tuple[Window, GongError]] = []
+        self.stopped_by: BaseException | None = None
+        self._endpoint = endpoint
+        self._convert = convert
+        self._times_of = times_of
+        self._nodes: list[_Range | _Task[Part]] = [
+            _Range(piece)
+            for window in ranges
+            for piece in (split(window, _FIRST_IN_FLIGHT) if window.seconds > _LONG_RANGE_SECONDS else [window])
+        ]
+        self._returned: WalkedWindow[Part] | None = None
+        self._ready: deque[_Task[Part]] = deque()
+        self._changed = threading.Condition()
+        self._in_flight = 0
+        self._workers = 0
+        self._closed = False
+        self._unassigned = Usage()
+
+    def __iter__(self) -> Iterator[WalkedWindow[Part]]:
+        return self
+
+    def __next__(self) -> WalkedWindow[Part]:
+        if self._returned is not None:
+            returned, self._returned = self._returned, None
+            return returned
+        with self._changed:
+            while self._nodes:
+                if self.stopped_by is None and self.client.transport.stopped.is_set():
+                    self.stopped_by = WalkStopped("stopped on request")
+                self._fill()
+                walked = self._take()
+                if walked is not None:
+                    return walked
+                if self._nodes:
+                    self._changed.wait(0.5)
+        raise StopIteration
+
+    def put_back(self, walked: WalkedWindow[Part]) -> None:
+        """Makes `walked` the next window to be handed out again."""
+        self._returned = walked
+
+    def calls_to_come(self) -> int | None:
+        """How many calls are still to be handed out, as far as Gong has told; None while it has not."""
+        with self._changed:
+            counts = [n.calls if isinstance(n, _Range) else n.expected for n in self._nodes]
+        known = [count for count in counts if count is not None and not math.isnan(count)]
+        return round(sum(known)) if len(known) == len(counts) else None
+
+    def close(self) -> None:
+        """Ends the walk; its threads leave as soon as the request they wait for has ended."""
+        with self._changed:
+            self._closed = True
+            self._nodes.clear()
+            self._changed.notify_all()
+
+    # the methods up to the next comment run with `_changed` held
+
+    def _take(self) -> WalkedWindow[Part] | None:
+        """The first window, if it is done, or None; drops what a stopped walk leaves undone."""
+        while self._nodes:
+            head = self._nodes[0]
+            if isinstance(head, _Task) and head.done:
+                self._nodes.pop(0)
+                if head.walked is not None:
+                    return head.walked
+                if head.too_large is not None:
+                    self._nodes.insert(0, head.too_large)
+                    self._fill()
+                elif isinstance(head.error, _WINDOW_ERRORS):
+                    self.failures.append((head.window, head.error))
+            elif self.stopped_by is not None and (
+                isinstance(head, _Range) or self._in_flight == 0 or isinstance(self.stopped_by, WalkStopped)
+            ):
+                self._nodes.pop(0)
+            else:
+                return None
+        return None
+
+    def _fill(self) -> None:
+        """Starts windows until as many are in flight as the permitted rate and the latency call for."""
+        while self.stopped_by is None and not self._closed and self._in_flight < (wanted := self._wanted()):
+            waiting = sum(isinstance(node, _Task) for node in self._nodes)
+            position = next((i for i, node in enumerate(self._nodes) if isinstance(node, _Range)), None)
+            if position is None or waiting >= 3 * wanted:  # results wait in memory for those before them
+                return
+            found = self._nodes[position]
+            assert isinstance(found, _Range)
+            task, used_up = self._carve(found, wanted)
+            self._nodes[position : position + used_up] = [task]
+            self._in_flight += 1
+            self._ready.append(task)
+            if self._workers < self._in_flight:
+                self._workers += 1
+                threading.Thread(target=self._work, name="gong-walk", daemon=True).start()
+            self._changed.notify_all()
+
+    def _wanted(self) -> int:
+        transport = self.client.transport
+        if transport.latency_seconds is None:
+            return _FIRST_IN_FLIGHT
+        rate = min(transport.throttle.requests_per_second, _FASTEST_USEFUL_RATE)
+        return min(_MOST_IN_FLIGHT, math.ceil(rate * transport.latency_seconds) + 2)
+
+    def _carve(self, rest: _Range, wanted: int) -> tuple[_Task[Part], bool]:
+        """The next window of `rest`, and whether that uses it up."""
+        if rest.calls is None:
+            return _Task(rest.window, rest, math.nan), True
+        to_come = sum(node.calls or 0.0 for node in self._nodes if isinstance(node, _Range))
+        target = min(_TARGET_CALLS, max(_SMALLEST_TARGET_CALLS, to_come / (1.5 * wanted)))
+        density = max(rest.density, rest.calls / rest.window.seconds)
+        if rest.calls > 1.5 * target:
+            begin = max(rest.begins_at or rest.window.start, rest.window.start)
+            end = whole_second(seconds_after(begin, max(1.0, target / density)))
+            if end < rest.window.end:
+                task: _Task[Part] = _Task(Window(rest.window.start, end), rest, target)
+                rest.window = Window(end, rest.window.end)
+                rest.calls -= target
+                return task, False
+        return _Task(rest.window, rest, rest.calls), True
+
+    def _learn_total(self, task: _Task[Part], total: int) -> None:
+        """Corrects what is left of the range that `task` was carved from."""
+        if task.rest.calls is not None:
+            task.rest.calls = max(0.0, task.rest.calls + task.expected - total)
+            task.rest.density = total / task.window.seconds
+        task.expected = total
+
+    # the methods from here on run in the worker threads
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._ready and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                task = self._ready.popleft()
+            before = replace(self.client.transport.used_by_this_thread())
+            error: BaseException | None = None
+            outcome: WalkedWindow[Part] | _Range | None = None
+            try:
+                outcome = self._walk(task)
+            except BaseException as raised:  # noqa: BLE001 - handed to the thread that iterates
+                error = raised
+            used = self.client.transport.used_by_this_thread()
+            with self._changed:
+                self._unassigned.requests += used.requests - before.requests
+                self._unassigned.waited_seconds += used.waited_seconds - before.waited_seconds
+                if isinstance(outcome, WalkedWindow):
+                    outcome.requests, outcome.waited_seconds = (
+                        self._unassigned.requests,
+                        self._unassigned.waited_seconds,
+                    )
+                    self._unassigned = Usage()
+                    task.walked = outcome
+                task.too_large = outcome if isinstance(outcome, _Range) else None
+                task.error = error
+                if error is not None and self.stopped_by is None and not isinstance(error, _WINDOW_ERRORS):
+                    self.stopped_by = error
+                self._in_flight -= 1
+                self._changed.notify_all()
+
+    def _walk(self, task: _Task[Part]) -> WalkedWindow[Part] | _Range:
+        """The window walked to its end, or the range that it turned out to be."""
+        restarts = 0
+        while True:
+            try:
+                return self._walk_once(task)
+            except PageCursorExpired:
+                restarts += 1
+                if restarts > _RESTARTS:
+                    raise
+
+    def _walk_once(self, task: _Task[Part]) -> WalkedWindow[Part] | _Range:
+        walked: WalkedWindow[Part] = WalkedWindow(task.window, now())
+        pages: list[Page] = []
+        for page in self.client.pages(self._endpoint, task.window):
+            if not walked.pages:
+                walked.total, walked.first_request_id = page.total, page.request_id
+                if page.total is not None:
+                    with self._changed:
+                        self._learn_total(task, page.total)
+                    too_large = self._too_large(task.window, page, page.total)
+                    if too_large is not None:
+                        return too_large
+            walked.pages += 1
+            walked.records += len(page.records)
+            walked.last_request_id = page.request_id
+            pages.append(page)
+            if len(pages) == _PAGES_PER_PART:
+                walked.parts.append(self._convert(task.window, pages))
+                pages = []
+            if self._closed:
+                raise WalkStopped("stopped on request")
+        if pages or not walked.parts:
+            walked.parts.append(self._convert(task.window, pages))
+        return walked
+
+    def _too_large(self, window: Window, page: Page, total: int) -> _Range | None:
+        """`window` as a range, if it holds too many calls to be walked in one go."""
+        if total <= _SPLIT_ABOVE_CALLS or window.seconds <= _DENSEST_SECONDS:
+            return None
+        times = [time for time in self._times_of(page) if time in window]
+        if not times:
+            return _Range(window, total)
+        first, last = min(times), max(times)
+        here = len(times) / max((last - first).total_seconds(), 0.001)
+        if total <= _MOST_CALLS_AT_ONCE and total / here < _DENSEST_SECONDS:
+            return None
+        ascending = times[0] <= times[-1]
+        average = total / max((window.end - first).total_seconds() if ascending else window.seconds, 1.0)
+        density = here if ascending and here > _BURST * average else average
+        return _Range(window, total, density, first if ascending else None)

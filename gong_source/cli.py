@@ -1,0 +1,211 @@
+"""The command `gong-source`: parse, call, print, exit code.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but something differs or is missing; 4 stopped by the quota or
+budget, work saved; 128 + n stopped by signal n, work saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gong_source.errors import ConfigurationError, GongError, QuotaExhausted
+from gong_source.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gong_source.runs.chunks import LoadResult
+    from gong_source.runs.pipeline import Target
+
+DONE, FAILED, USAGE, INCOMPLETE, PAUSED = 0, 1, 2, 3, 4
+_EXIT_CODES = {"done": DONE, "failed": FAILED, "incomplete": INCOMPLETE, "paused": PAUSED}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        code: int = args.run(args)
+    except ConfigurationError as error:
+        code = _fail(args, error, USAGE)
+    except QuotaExhausted as error:
+        code = _fail(args, error, PAUSED)
+    except GongError as error:
+        code = _fail(args, error, FAILED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gong-source",
+        description="Loads a Gong tenant's calls into DuckDB, Postgres or BigQuery: every call, once, kept true.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something differs or is missing, 4 come back later.",
+    )
+    parser.add_argument("--version", action="version", version=f"gong-source {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _command(
+        commands,
+        "check",
+        _check,
+        "ask Gong once: are key, host and scope right, and what can the key see?",
+        target=False,
+    )
+    _command(commands, "sync", _sync, "load all that is missing up to now, and the lookback again")
+    _command(commands, "status", _status, "show what the warehouse holds; sends no request")
+    demo = _command(
+        commands, "demo", _demo, "load a simulated tenant into ./gong_demo.duckdb; needs no key", target=False
+    )
+    demo.add_argument("--calls", type=int, default=3000, help="calls of the simulated tenant (default: 3000)")
+    simulate = commands.add_parser("simulate", help="serve a local Gong API", description="Serve a local Gong API.")
+    simulate.set_defaults(run=_simulate, json=False, log_level="warning")
+    _add_simulator_arguments(simulate)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, *, target: bool = True
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    if target:
+        parser.add_argument("--destination", default="duckdb", help="duckdb, postgres or bigquery (default: duckdb)")
+        parser.add_argument("--dataset", default="gong", help="dataset or schema of the tables (default: gong)")
+        parser.add_argument(
+            "--pipeline-name", default="gong_calls", help="name of the dlt pipeline (default: gong_calls)"
+        )
+    if name != "demo":
+        parser.add_argument("--workspace-id", help="only this workspace's calls (default: all)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument(
+        "--log-level",
+        default="warning",
+        choices=["debug", "info", "warning", "error"],
+        help="on stderr (default: warning)",
+    )
+    parser.set_defaults(run=run, command=name)
+    return parser
+
+
+def _add_simulator_arguments(parser: argparse.ArgumentParser) -> None:
+    from gong_source.simulator.serve import add_arguments
+
+    add_arguments(parser)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from gong_source.connection import resolve_settings
+    from gong_source.runs.check import check
+
+    result = check(settings=resolve_settings(workspace_id=args.workspace_id))
+    _print(args, result.as_json(), f"{result.base_url}: {result.message}")
+    return DONE
+
+
+def _sync(args: argparse.Namespace) -> int:
+    from gong_source import console
+    from gong_source.connection import resolve_settings
+    from gong_source.runs.sync import sync
+
+    settings = resolve_settings(workspace_id=args.workspace_id)
+    with _stop_on_signals() as (stopped, signals), console.progress() as show:
+        result = sync(_target(args), settings=settings, stopped=stopped, on_progress=show, on_note=console.note)
+    return _load_code(args, result, signals)
+
+
+def _status(args: argparse.Namespace) -> int:
+    from gong_source import console
+    from gong_source.connection import resolve_lookback
+    from gong_source.runs.status import status
+
+    result = status(_target(args), lookback_days=resolve_lookback(), workspace_id=args.workspace_id)
+    _print(args, result.as_json(), console.status_text(result))
+    return DONE
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from gong_source.runs.demo import demo
+
+    result = demo(calls=args.calls)
+    _print(args, result.as_json(), result.text)
+    return DONE
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from gong_source.simulator.serve import serve
+
+    return serve(args)
+
+
+def _target(args: argparse.Namespace) -> Target:
+    from gong_source.runs.pipeline import Target
+
+    return Target(args.destination, args.dataset, args.pipeline_name)
+
+
+def _load_code(args: argparse.Namespace, result: LoadResult, signals: list[int]) -> int:
+    from gong_source import console
+
+    _print(args, result.as_json(), console.load_text(result))
+    if result.message:
+        print(f"gong-source {args.command}: {result.message}", file=sys.stderr)
+    return 128 + signals[0] if result.interrupted and signals else _EXIT_CODES[result.status]
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
+    """An event that the first SIGINT or SIGTERM sets, so that what is walked gets loaded; the second one kills."""
+    stopped, signals = threading.Event(), list[int]()
+
+    def stop(number: int, _frame: object) -> None:
+        signals.append(number)
+        stopped.set()
+        signal.signal(number, previous[number])
+        print("stopping; what has been walked is being loaded", file=sys.stderr)
+
+    previous: dict[int, Any] = {}
+    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
+        previous[number] = signal.signal(number, stop)
+    try:
+        yield stopped, signals
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _print(args: argparse.Namespace, as_json: dict[str, Any], text: str) -> None:
+    print(json.dumps(as_json) if args.json else text, flush=True)
+
+
+def _fail(args: argparse.Namespace, error: GongError, code: int) -> int:
+    """Says in one line what went wrong."""
+    if args.json:
+        status = "paused" if code == PAUSED else "failed"
+        retry_at = getattr(error, "retry_at", None)
+        print(
+            json.dumps(
+                {
+                    "command": args.command,
+                    "status": status,
+                    "message": str(error),
+                    "error": type(error).__name__,
+                    "retry_at": retry_at.isoformat().replace("+00:00", "Z") if retry_at else None,
+                }
+            )
+        )
+    print(f"gong-source: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Runs the source against a destination: state, people, time."""

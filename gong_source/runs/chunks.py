@@ -1,0 +1,192 @@
+"""Loads ranges chunk by chunk: each chunk is one dlt package, so a run that dies loses at most one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from gong_source.api.client import CALLS
+from gong_source.api.walk import Walk, WalkedWindow
+from gong_source.errors import GongError, QuotaExhausted, WalkStopped
+from gong_source.rows import page_times
+from gong_source.source import CallsConverter, CallsPackage, chunk_source
+from gong_source.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from gong_source.api.client import Client
+    from gong_source.rows import Batch
+    from gong_source.runs.pipeline import Warehouse
+    from gong_source.windows import Window
+
+Status = Literal["done", "paused", "incomplete", "failed"]
+
+# Enough that the cost of a package does not show, little enough that losing one is cheap.
+_CALLS_PER_CHUNK = 50_000
+_SECONDS_PER_CHUNK = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. `calls_to_come` is None while Gong has not told yet; `rate` is in requests a second."""
+
+    calls: int
+    calls_to_come: int | None
+    windows: int
+    requests: int
+    seconds: float
+    rate: float
+    permitted_rate: float
+    covered_to: datetime
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that the remaining pages take at the permitted rate, at a hundred calls a page."""
+        if self.calls_to_come is None:
+            return None
+        return self.calls_to_come / 100 / self.permitted_rate
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """What a run did. `status` says whether it finished; `message` why not, `retry_at` when to come back."""
+
+    command: str
+    ranges: Sequence[Window]
+    status: Status = "done"
+    message: str | None = None
+    retry_at: datetime | None = None
+    interrupted: bool = False
+    calls_received: int = 0
+    calls_changed: int = 0
+    windows: int = 0
+    requests: int = 0
+    waited_seconds: float = 0.0
+    surprises: int = 0
+    unsettled: list[Window] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    watermark: datetime | None = None
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON's types, times in RFC 3339."""
+        return {
+            "command": self.command,
+            "status": self.status,
+            "message": self.message,
+            "retry_at": iso(self.retry_at) if self.retry_at else None,
+            "ranges": [_pair(window) for window in self.ranges],
+            "calls_received": self.calls_received,
+            "calls_changed": self.calls_changed,
+            "windows": self.windows,
+            "requests": self.requests,
+            "waited_seconds": round(self.waited_seconds, 3),
+            "surprises": self.surprises,
+            "unsettled": [_pair(window) for window in self.unsettled],
+            "failures": self.failures,
+            "watermark": iso(self.watermark) if self.watermark else None,
+            "seconds": round(self.seconds, 3),
+            "notes": self.notes,
+        }
+
+
+def _pair(window: Window) -> list[str]:
+    return [iso(window.start), iso(window.end)]
+
+
+def load_ranges(
+    warehouse: Warehouse,
+    client: Client,
+    ranges: Sequence[Window],
+    result: LoadResult,
+    *,
+    watermark: datetime | None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> None:
+    """Walks `ranges` (disjoint, in time order) and loads what it finds, chunk by chunk; fills in `result`.
+
+    `watermark` is where "covered up to" stands and is moved on; None leaves it where it is. What was walked before an
+    error, a used-up quota or a stop is loaded. Raises only what loading raises.
+    """
+    began = time.monotonic()
+    state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get("calls", {})
+    converter = CallsConverter(client, state.get("filed_by"))
+    walk = Walk(client, CALLS, ranges, converter, page_times)
+    usage = client.transport.usage
+
+    def report(walked: WalkedWindow[Batch], package: CallsPackage) -> None:
+        seconds = time.monotonic() - began
+        on_progress(
+            Progress(
+                calls=result.calls_received + package.calls,
+                calls_to_come=walk.calls_to_come(),
+                windows=result.windows + len(package.rows),
+                requests=usage.requests,
+                seconds=seconds,
+                rate=usage.requests / max(seconds, 0.001),
+                permitted_rate=client.transport.throttle.requests_per_second,
+                covered_to=walked.window.end,
+            )
+        )
+
+    load_ids: list[str] = []
+    start = watermark if watermark is not None else ranges[0].start
+    try:
+        while (walked := next(walk, None)) is not None:
+            walk.put_back(walked)
+            package = CallsPackage(
+                walk,
+                converter,
+                mode=result.command,
+                watermark=watermark,
+                max_calls=_CALLS_PER_CHUNK,
+                max_seconds=_SECONDS_PER_CHUNK,
+                on_window=report,
+            )
+            load_ids += warehouse.load(chunk_source(package, start))
+            watermark = package.watermark
+            result.calls_received += package.calls
+            result.windows += len(package.rows)
+            result.surprises += package.surprises
+            result.unsettled += package.unsettled
+    finally:
+        walk.close()
+        result.requests = usage.requests
+        result.waited_seconds = usage.waited_seconds
+        result.watermark = watermark
+        result.seconds = time.monotonic() - began
+    result.calls_changed = _changed(warehouse, load_ids)
+    result.seconds = time.monotonic() - began
+    _judge(walk, result)
+
+
+def _changed(warehouse: Warehouse, load_ids: Sequence[str]) -> int:
+    """How many rows are new or different since these loads."""
+    if not load_ids:
+        return 0
+    marks = ", ".join(["%s"] * len(load_ids))
+    found = warehouse.query(f"select count(*) from {{dataset}}.calls where _dlt_load_id in ({marks})", *load_ids)
+    return int(found[0][0]) if found else 0
+
+
+def _judge(walk: Walk[Batch], result: LoadResult) -> None:
+    """The run's status, from how the walk ended."""
+    result.failures = [f"{window}: {error}" for window, error in walk.failures]
+    cause = walk.stopped_by
+    if isinstance(cause, QuotaExhausted):
+        result.status, result.message, result.retry_at = "paused", str(cause), cause.retry_at
+    elif isinstance(cause, WalkStopped):
+        result.status, result.message, result.interrupted = "paused", "stopped on request; run it again to go on", True
+    elif isinstance(cause, GongError):
+        result.status, result.message = "failed", str(cause)
+    elif cause is not None:
+        raise cause
+    elif result.failures:
+        result.status = "incomplete"
+        result.message = (
+            f"{len(result.failures)} of {result.windows + len(result.failures)} windows could not be loaded"
+        )

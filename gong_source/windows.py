@@ -1,0 +1,149 @@
+"""UTC window arithmetic: the only place that computes with dates.
+
+Every window is half-open, `[start, end)`, with aware UTC bounds on whole milliseconds, the finest that Gong's filters
+are known to take.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from gong_source.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Window:
+    """The half-open UTC range `[start, end)`."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is not UTC or self.end.tzinfo is not UTC:
+            raise ValueError(f"window bounds must be UTC: {self.start!r}, {self.end!r}")
+        if self.start >= self.end:
+            raise ValueError(f"a window must start before it ends: {self.start!r}, {self.end!r}")
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def __str__(self) -> str:
+        return f"[{iso(self.start)}, {iso(self.end)})"
+
+    @property
+    def seconds(self) -> float:
+        """The window's length in seconds."""
+        return (self.end - self.start).total_seconds()
+
+
+def utc(instant: datetime) -> datetime:
+    """The same instant in UTC, cut to whole milliseconds; a naive one is taken as UTC."""
+    aware = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    return datetime(*aware.timetuple()[:6], aware.microsecond // 1000 * 1000, tzinfo=UTC)
+
+
+def now() -> datetime:
+    """The current time, UTC, cut to whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def iso(instant: datetime) -> str:
+    """RFC 3339 with `Z`, as Gong's filters take it: `2026-01-31T09:00:00Z`, `...00.250Z`."""
+    spec = "milliseconds" if instant.microsecond else "seconds"
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+
+
+def parse(text: str | datetime | date, name: str = "date") -> datetime:
+    """The UTC instant that a person wrote: a date (its midnight) or a time, UTC unless it names an offset.
+
+    Raises `ConfigurationError`, naming `name`, when it is neither.
+    """
+    if isinstance(text, datetime):
+        return utc(text)
+    if isinstance(text, date):
+        return datetime(text.year, text.month, text.day, tzinfo=UTC)
+    import pendulum  # late: half of the commands never read a date
+
+    parsed: object = None
+    with suppress(ValueError, OverflowError):
+        # exact: else "10:00" would silently become ten o'clock of today
+        parsed = pendulum.parse(text.strip(), exact=True)
+    if isinstance(parsed, datetime):
+        return utc(parsed)
+    if isinstance(parsed, date):
+        return parse(date(parsed.year, parsed.month, parsed.day))
+    raise ConfigurationError(f"{name}: {text!r} is not a date; write 2026-01-31 or 2026-01-31T09:00:00Z")
+
+
+def days_before(instant: datetime, days: float) -> datetime:
+    """`days` times 24 hours before `instant`."""
+    return utc(instant - timedelta(days=days))
+
+
+def seconds_after(instant: datetime, seconds: float) -> datetime:
+    """`seconds` after `instant`, cut to whole milliseconds; the end of time where that lies beyond it."""
+    try:
+        return utc(instant + timedelta(seconds=seconds))
+    except OverflowError:
+        return datetime.max.replace(microsecond=0, tzinfo=UTC)
+
+
+def next_midnight(instant: datetime) -> datetime:
+    """The first UTC midnight after `instant`."""
+    return utc(instant).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+def whole_second(instant: datetime) -> datetime:
+    """`instant` cut to whole seconds."""
+    return instant.replace(microsecond=0)
+
+
+def union(windows: Iterable[Window]) -> list[Window]:
+    """The same time as disjoint windows in order; windows that touch become one."""
+    merged: list[Window] = []
+    for window in sorted(windows):
+        if merged and window.start <= merged[-1].end:
+            if window.end > merged[-1].end:
+                merged[-1] = Window(merged[-1].start, window.end)
+        else:
+            merged.append(window)
+    return merged
+
+
+def subtract(windows: Iterable[Window], covered: Iterable[Window]) -> list[Window]:
+    """What of `windows` lies in none of `covered`, as disjoint windows in order."""
+    rest: list[Window] = []
+    holes = union(covered)
+    for window in union(windows):
+        start = window.start
+        for hole in holes:
+            if hole.end <= start or hole.start >= window.end:
+                continue
+            if hole.start > start:
+                rest.append(Window(start, hole.start))
+            start = hole.end
+            if start >= window.end:
+                break
+        if start < window.end:
+            rest.append(Window(start, window.end))
+    return rest
+
+
+def split(window: Window, pieces: int) -> list[Window]:
+    """At most `pieces` windows of about equal length that make up `window`, cut at whole seconds."""
+    step = window.seconds / pieces
+    cuts = [whole_second(seconds_after(window.start, step * i)) for i in range(1, pieces)]
+    return cut(window, cuts)
+
+
+def cut(window: Window, cuts: Sequence[datetime]) -> list[Window]:
+    """`window` cut at those of `cuts` that lie inside it."""
+    bounds = [window.start, *sorted({c for c in cuts if window.start < c < window.end}), window.end]
+    return [Window(start, end) for start, end in pairwise(bounds)]

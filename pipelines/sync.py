@@ -1,0 +1,32 @@
+"""What a scheduler runs: all calls that are missing, and the last days again.
+
+Configure by environment (SOURCES__GONG__...) or .dlt/*.toml; the exit code is that of `gong-source sync`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from gong_source import DatasetLocked, GongError, Target, sync
+
+EXIT_CODES = {"done": 0, "failed": 1, "incomplete": 3, "paused": 4}
+
+
+def main() -> int:
+    """Syncs into DuckDB and says what was done."""
+    try:
+        result = sync(Target(destination="duckdb", dataset="gong"), on_note=print)
+    except DatasetLocked as busy:
+        print(busy, file=sys.stderr)  # the run before this one is still at work
+        return 0
+    except GongError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{result.calls_received} calls received, {result.calls_changed} new or changed, {result.requests} requests")
+    if result.message:
+        print(result.message, file=sys.stderr)
+    return EXIT_CODES[result.status]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
