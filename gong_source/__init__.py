@@ -32,9 +32,11 @@ if TYPE_CHECKING:
         Unavailable,
         UnexpectedAnswer,
     )
+    from gong_source.runs.backfill import Plan, backfill, plan_backfill
     from gong_source.runs.check import CheckResult, check
     from gong_source.runs.chunks import LoadResult, Progress
     from gong_source.runs.pipeline import Target
+    from gong_source.runs.run import Control
     from gong_source.runs.status import StatusResult, status
     from gong_source.runs.sync import sync
     from gong_source.source import gong
@@ -46,6 +48,7 @@ _HOMES = {
     "BadRequest": "gong_source.errors",
     "CheckResult": "gong_source.runs.check",
     "ConfigurationError": "gong_source.errors",
+    "Control": "gong_source.runs.run",
     "DatasetLocked": "gong_source.errors",
     "DestinationFailed": "gong_source.errors",
     "GongCredentials": "gong_source.connection",
@@ -53,6 +56,7 @@ _HOMES = {
     "GongSettings": "gong_source.connection",
     "LoadResult": "gong_source.runs.chunks",
     "NotFound": "gong_source.errors",
+    "Plan": "gong_source.runs.backfill",
     "Progress": "gong_source.runs.chunks",
     "QuotaExhausted": "gong_source.errors",
     "RecordError": "gong_source.errors",
@@ -62,8 +66,10 @@ _HOMES = {
     "Unavailable": "gong_source.errors",
     "UnexpectedAnswer": "gong_source.errors",
     "Window": "gong_source.windows",
+    "backfill": "gong_source.runs.backfill",
     "check": "gong_source.runs.check",
     "gong": "gong_source.source",
+    "plan_backfill": "gong_source.runs.backfill",
     "resolve_settings": "gong_source.connection",
     "status": "gong_source.runs.status",
     "sync": "gong_source.runs.sync",
@@ -75,6 +81,7 @@ __all__ = [
     "BadRequest",
     "CheckResult",
     "ConfigurationError",
+    "Control",
     "DatasetLocked",
     "DestinationFailed",
     "GongCredentials",
@@ -82,6 +89,7 @@ __all__ = [
     "GongSettings",
     "LoadResult",
     "NotFound",
+    "Plan",
     "Progress",
     "QuotaExhausted",
     "RecordError",
@@ -92,8 +100,10 @@ __all__ = [
     "UnexpectedAnswer",
     "Window",
     "__version__",
+    "backfill",
     "check",
     "gong",
+    "plan_backfill",
     "resolve_settings",
     "status",
     "sync",

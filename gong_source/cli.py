@@ -55,18 +55,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gong-source {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _command(
-        commands,
-        "check",
-        _check,
-        "ask Gong once: are key, host and scope right, and what can the key see?",
-        target=False,
-    )
-    _command(commands, "sync", _sync, "load all that is missing up to now, and the lookback again")
-    _command(commands, "status", _status, "show what the warehouse holds; sends no request")
-    demo = _command(
-        commands, "demo", _demo, "load a simulated tenant into ./gong_demo.duckdb; needs no key", target=False
-    )
+    check = _command(commands, "check", _check, "ask Gong once: are key, host and scope right, what can the key see?")
+    _add_options(check, "--workspace-id")
+    sync = _command(commands, "sync", _sync, "load all that is missing up to now, and the lookback again")
+    _add_options(sync, *_TARGET_OPTIONS, "--workspace-id", "--max-requests")
+    backfill = _command(commands, "backfill", _backfill, "make a past range complete; goes on where it stopped")
+    backfill.add_argument("--from", dest="start", required=True, metavar="TIME", help="start, inclusive, UTC")
+    backfill.add_argument("--to", dest="end", metavar="TIME", help="end, exclusive, UTC (default: now)")
+    backfill.add_argument("--refresh", action="store_true", help="ask also for what is covered already")
+    backfill.add_argument("--plan", action="store_true", help="only say what it would take")
+    _add_options(backfill, *_TARGET_OPTIONS, "--workspace-id", "--max-requests")
+    status = _command(commands, "status", _status, "show what the warehouse holds; sends no request")
+    _add_options(status, *_TARGET_OPTIONS, "--workspace-id")
+    demo = _command(commands, "demo", _demo, "load a simulated tenant into ./gong_demo.duckdb; needs no key")
     demo.add_argument("--calls", type=int, default=3000, help="calls of the simulated tenant (default: 3000)")
     simulate = commands.add_parser("simulate", help="serve a local Gong API", description="Serve a local Gong API.")
     simulate.set_defaults(run=_simulate, json=False, log_level="warning")
@@ -74,18 +75,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, *, target: bool = True
-) -> argparse.ArgumentParser:
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--destination": {"default": "duckdb", "help": "duckdb, postgres or bigquery (default: duckdb)"},
+    "--dataset": {"default": "gong", "help": "dataset or schema of the tables (default: gong)"},
+    "--pipeline-name": {"default": "gong_calls", "help": "name of the dlt pipeline (default: gong_calls)"},
+    "--workspace-id": {"metavar": "ID", "help": "only this workspace's calls (default: all)"},
+    "--max-requests": {"type": int, "metavar": "N", "help": "stop cleanly after this many requests"},
+}
+_TARGET_OPTIONS = ("--destination", "--dataset", "--pipeline-name")
+
+
+def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    if target:
-        parser.add_argument("--destination", default="duckdb", help="duckdb, postgres or bigquery (default: duckdb)")
-        parser.add_argument("--dataset", default="gong", help="dataset or schema of the tables (default: gong)")
-        parser.add_argument(
-            "--pipeline-name", default="gong_calls", help="name of the dlt pipeline (default: gong_calls)"
-        )
-    if name != "demo":
-        parser.add_argument("--workspace-id", help="only this workspace's calls (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument(
         "--log-level",
@@ -95,6 +96,11 @@ def _command(
     )
     parser.set_defaults(run=run, command=name)
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    for name in names:
+        parser.add_argument(name, **_OPTIONS[name])
 
 
 def _add_simulator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,11 +121,38 @@ def _check(args: argparse.Namespace) -> int:
 def _sync(args: argparse.Namespace) -> int:
     from gong_source import console
     from gong_source.connection import resolve_settings
+    from gong_source.runs.run import Control
     from gong_source.runs.sync import sync
 
     settings = resolve_settings(workspace_id=args.workspace_id)
     with _stop_on_signals() as (stopped, signals), console.progress() as show:
-        result = sync(_target(args), settings=settings, stopped=stopped, on_progress=show, on_note=console.note)
+        result = sync(_target(args), settings=settings, control=Control(stopped, args.max_requests, show, console.note))
+    return _load_code(args, result, signals)
+
+
+def _backfill(args: argparse.Namespace) -> int:
+    from gong_source import console
+    from gong_source.connection import resolve_settings
+    from gong_source.runs.backfill import backfill, plan_backfill
+    from gong_source.runs.run import Control
+    from gong_source.windows import now, parse
+
+    start = parse(args.start, "--from")
+    end = parse(args.end, "--to") if args.end else now()
+    settings = resolve_settings(workspace_id=args.workspace_id)
+    if args.plan:
+        plan = plan_backfill(start, end, _target(args), refresh=args.refresh, settings=settings)
+        _print(args, plan.as_json(), console.plan_text(plan))
+        return DONE
+    with _stop_on_signals() as (stopped, signals), console.progress() as show:
+        result = backfill(
+            start,
+            end,
+            _target(args),
+            refresh=args.refresh,
+            settings=settings,
+            control=Control(stopped, args.max_requests, show, console.note),
+        )
     return _load_code(args, result, signals)
 
 

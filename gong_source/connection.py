@@ -96,6 +96,7 @@ def connect(
     stopped: threading.Event | None = None,
     max_requests: int | None = None,
     throttle: Throttle | None = None,
+    max_attempts: int = 6,
 ) -> Client:
     """A client for the tenant; sends nothing yet.
 
@@ -119,7 +120,12 @@ def connect(
             sleep=sleep,
         )
     transport = Transport(
-        credentials.base_url, credentials.access_key, credentials.access_key_secret, throttle=throttle, stopped=stop
+        credentials.base_url,
+        credentials.access_key,
+        credentials.access_key_secret,
+        throttle=throttle,
+        stopped=stop,
+        max_attempts=max_attempts,
     )
     return Client(transport, workspace_id=settings.workspace_id)
 

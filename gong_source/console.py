@@ -12,6 +12,7 @@ from gong_source.windows import iso
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from gong_source.runs.backfill import Plan
     from gong_source.runs.chunks import LoadResult, Progress
     from gong_source.runs.status import StatusResult
     from gong_source.windows import Window
@@ -89,6 +90,20 @@ def load_text(result: LoadResult) -> str:
         )
     lines += result.failures
     return "\n".join(lines)
+
+
+def plan_text(plan: Plan) -> str:
+    """What a backfill would take, for people."""
+    if not plan.ranges:
+        return "nothing to do: the range is covered already; --refresh asks for it again"
+    return "\n".join(
+        [
+            f"to ask for: {_windows(plan.ranges)}",
+            f"{plan.calls:,} calls in about {plan.windows:,} windows: {plan.requests:,} requests,"
+            f" {duration(plan.seconds)} at the permitted rate, {plan.days:.2f} days of the request budget",
+            f"(asked Gong {plan.requests_used} times for this)",
+        ]
+    )
 
 
 def status_text(result: StatusResult) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gong_source.errors import RecordError
 from gong_source.tables import CALLS, LOAD_ID_COLUMN, Column, Table
@@ -150,7 +151,10 @@ def _fitting(wire: list[Any], column: Column) -> tuple[pa.Array, list[Any]]:
         values = [value if value is None else parse(value) for value in wire]
         if any(value is not None and value.tzinfo is None for value in values):
             raise ValueError("a time without an offset")
-    return pa.array(values, _ARROW_TYPES[column.type]), values
+    array = pa.array(values, _ARROW_TYPES[column.type])
+    if column.type == "text" and pc.any(pc.match_substring(array, "\0")).as_py():
+        raise ValueError("a NUL, which Postgres cannot hold")
+    return array, values
 
 
 def _fitted(value: Any, row: int, column: Column, extras: dict[int, dict[str, Any]]) -> Any:
@@ -161,10 +165,12 @@ def _fitted(value: Any, row: int, column: Column, extras: dict[int, dict[str, An
         return str(value)
     try:
         _fitting([value], column)
-    except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
+    except (TypeError, ValueError, OverflowError, pa.ArrowException):
         extras.setdefault(row, {})[str(column.field)] = value
-        # half a surrogate pair: the rest of the text is still worth having
-        return value.encode(errors="replace").decode() if isinstance(error, UnicodeEncodeError) else None
+        if type(value) is not str or column.type != "text":
+            return None
+        # a NUL, or half a surrogate pair: the rest of the text is still worth having
+        return value.encode(errors="replace").decode().replace("\0", "?")
     return value
 
 
@@ -181,7 +187,8 @@ def _call_times(
     rows = zip(values["id"], values["direction"], values["scheduled"], values["started"], strict=True)
     for call_id, direction, scheduled, started in rows:
         if scheduled is None or started is None or scheduled == started:
-            times.append(started if scheduled is None else scheduled)
+            # of a call that shows neither, only the window that listed it is known
+            times.append((started if scheduled is None else scheduled) or window.start)
             continue
         conference = direction == "Conference"
         first, second = (scheduled, started) if conference or filed_by == "scheduled" else (started, scheduled)

@@ -18,7 +18,7 @@ from gong_source.connection import GongCredentials, GongSettings, connect
 from gong_source.errors import QuotaExhausted
 from gong_source.rows import Ambiguous, Batch, FiledBy, calls_batch, page_times, to_table, with_load_id
 from gong_source.tables import CALL_WINDOWS, CALLS, Table
-from gong_source.windows import Window, iso, now, parse, seconds_after, union, utc
+from gong_source.windows import Window, iso, now, parse, reach, seconds_after, union, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -197,14 +197,15 @@ class CallsConverter:
 class CallsPackage:
     """What of a walk goes into one dlt package: whole windows, with their ledger rows, until a bound is reached.
 
-    `watermark` is where "covered up to" stands, and moves; None leaves it alone. After `items` the tallies tell what
-    the package holds.
+    `watermark` is where "covered up to" stands, and moves, also over what is `covered` already; None leaves it alone.
+    After `items` the tallies tell what the package holds.
     """
 
     walk: Walk[Batch]
     converter: CallsConverter
     mode: str
     watermark: datetime | None = None
+    covered: Sequence[Window] = ()
     max_calls: float = float("inf")
     max_seconds: float = float("inf")
     clock: Callable[[], float] = time.monotonic
@@ -258,8 +259,8 @@ class CallsPackage:
     def _enter(self, walked: WalkedWindow[Batch], calls: int) -> None:
         """Counts the window and writes its ledger row."""
         window = walked.window
-        if self.watermark is not None and window.start <= self.watermark:
-            self.watermark = max(self.watermark, window.end)
+        if self.watermark is not None:
+            self.watermark = reach(self.watermark, [window, *self.covered])
         surprises = sum(part.surprises for part in walked.parts)
         settled = walked.total is None or walked.total <= calls
         self.calls += calls

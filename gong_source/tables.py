@@ -61,7 +61,12 @@ CALLS = Table(
         Column("meeting_url", "text", "Address of the meeting; of an uploaded call, of its media.", "meetingUrl"),
         Column("is_private", "bool", "Whether the call is private in Gong.", "isPrivate"),
         Column("calendar_event_id", "text", "The call's id in the calendar.", "calendarEventId"),
-        Column("call_time", "timestamp", "The time by which Gong files the call: scheduled or started, UTC."),
+        Column(
+            "call_time",
+            "timestamp",
+            "The time by which Gong files the call: scheduled or started, UTC; of a call that shows neither, the start of"
+            " the window in which Gong listed it.",
+        ),
         Column("extra", "text", "JSON object of all that Gong sent and no column can hold; null if nothing."),
         Column("deleted_at", "timestamp", "When the call was found to be no longer listed by Gong, UTC; else null."),
     ),

@@ -136,6 +136,20 @@ def subtract(windows: Iterable[Window], covered: Iterable[Window]) -> list[Windo
     return rest
 
 
+def intersect(windows: Iterable[Window], others: Iterable[Window]) -> list[Window]:
+    """What lies both in `windows` and in `others`, as disjoint windows in order."""
+    these = union(windows)
+    return subtract(these, subtract(these, others))
+
+
+def reach(start: datetime, windows: Iterable[Window]) -> datetime:
+    """How far one gets from `start` through windows that join on to each other."""
+    for window in union(windows):
+        if window.start <= start:
+            start = max(start, window.end)
+    return start
+
+
 def split(window: Window, pieces: int) -> list[Window]:
     """At most `pieces` windows of about equal length that make up `window`, cut at whole seconds."""
     step = window.seconds / pieces

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from gong_source import DatasetLocked, GongError, Target, sync
+from gong_source import Control, DatasetLocked, GongError, Target, sync
 
 EXIT_CODES = {"done": 0, "failed": 1, "incomplete": 3, "paused": 4}
 
@@ -15,7 +15,7 @@ EXIT_CODES = {"done": 0, "failed": 1, "incomplete": 3, "paused": 4}
 def main() -> int:
     """Syncs into DuckDB and says what was done."""
     try:
-        result = sync(Target(destination="duckdb", dataset="gong"), on_note=print)
+        result = sync(Target(destination="duckdb", dataset="gong"), control=Control(on_note=print))
     except DatasetLocked as busy:
         print(busy, file=sys.stderr)  # the run before this one is still at work
         return 0

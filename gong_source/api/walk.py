@@ -33,7 +33,7 @@ Part = TypeVar("Part")
 
 # The last page of a window is half empty on average, so small windows waste requests; large ones leave few to walk at
 # once, need memory, and are lost whole in a crash.
-_TARGET_CALLS = 2500
+TARGET_CALLS = 2500
 _SMALLEST_TARGET_CALLS = 800
 _SPLIT_ABOVE_CALLS = 4000
 # Calls that lie within this time are walked in one window, up to this number of them.
@@ -229,7 +229,7 @@ class Walk(Generic[Part]):
         if rest.calls is None:
             return _Task(rest.window, rest, math.nan), True
         to_come = sum(node.calls or 0.0 for node in self._nodes if isinstance(node, _Range))
-        target = min(_TARGET_CALLS, max(_SMALLEST_TARGET_CALLS, to_come / (1.5 * wanted)))
+        target = min(TARGET_CALLS, max(_SMALLEST_TARGET_CALLS, to_come / (1.5 * wanted)))
         density = max(rest.density, rest.calls / rest.window.seconds)
         if rest.calls > 1.5 * target:
             begin = max(rest.begins_at or rest.window.start, rest.window.start)

@@ -33,7 +33,7 @@ def check(*, settings: GongSettings | None = None) -> CheckResult:
     Raises the `GongError` that says what is wrong: `ConfigurationError`, `AuthenticationFailed`, `AccessDenied`, ...
     """
     settings = settings or resolve_settings()
-    client = connect(settings)
+    client = connect(settings, max_attempts=2)  # somebody is waiting for the answer
     try:
         moment = now()
         page = client.page(CALLS, Window(days_before(moment, DEFAULT_DAYS), moment))

@@ -14,12 +14,12 @@ from gong_source.source import CallsConverter, CallsPackage, chunk_source
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from gong_source.api.client import Client
     from gong_source.rows import Batch
     from gong_source.runs.pipeline import Warehouse
+    from gong_source.runs.run import Run
     from gong_source.windows import Window
 
 Status = Literal["done", "paused", "incomplete", "failed"]
@@ -98,29 +98,25 @@ def _pair(window: Window) -> list[str]:
     return [iso(window.start), iso(window.end)]
 
 
-def load_ranges(
-    warehouse: Warehouse,
-    client: Client,
-    ranges: Sequence[Window],
-    result: LoadResult,
-    *,
-    watermark: datetime | None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> None:
-    """Walks `ranges` (disjoint, in time order) and loads what it finds, chunk by chunk; fills in `result`.
+def load_ranges(run: Run, result: LoadResult, *, watermark: datetime | None = None) -> None:
+    """Walks `result.ranges` (disjoint, in time order) and loads what it finds, chunk by chunk; fills in `result`.
 
-    `watermark` is where "covered up to" stands and is moved on; None leaves it where it is. What was walked before an
-    error, a used-up quota or a stop is loaded. Raises only what loading raises.
+    `watermark` is where "covered up to" stands and is moved on, also over what the ledger has covered already; None
+    leaves it where it is. What was walked before an error, a used-up quota or a stop is loaded. Raises only what
+    loading raises.
     """
+    if not result.ranges:
+        return
+    warehouse, client = run.warehouse, run.client
     began = time.monotonic()
     state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get("calls", {})
     converter = CallsConverter(client, state.get("filed_by"))
-    walk = Walk(client, CALLS, ranges, converter, page_times)
+    walk = Walk(client, CALLS, result.ranges, converter, page_times)
     usage = client.transport.usage
 
     def report(walked: WalkedWindow[Batch], package: CallsPackage) -> None:
         seconds = time.monotonic() - began
-        on_progress(
+        run.control.on_progress(
             Progress(
                 calls=result.calls_received + package.calls,
                 calls_to_come=walk.calls_to_come(),
@@ -134,7 +130,7 @@ def load_ranges(
         )
 
     load_ids: list[str] = []
-    start = watermark if watermark is not None else ranges[0].start
+    start = watermark if watermark is not None else result.ranges[0].start
     try:
         while (walked := next(walk, None)) is not None:
             walk.put_back(walked)
@@ -143,6 +139,7 @@ def load_ranges(
                 converter,
                 mode=result.command,
                 watermark=watermark,
+                covered=run.ledger.covered,
                 max_calls=_CALLS_PER_CHUNK,
                 max_seconds=_SECONDS_PER_CHUNK,
                 on_window=report,

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gong_source.tables import CALL_WINDOWS, LOAD_ID_COLUMN
-from gong_source.windows import Window, now, subtract, union, utc
+from gong_source.windows import Window, days_before, now, subtract, union, utc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from gong_source.runs.pipeline import Warehouse
@@ -61,17 +62,33 @@ class Ledger:
     @property
     def unsettled(self) -> list[Window]:
         """The windows in which Gong was still processing calls when they were last asked for."""
-        open_windows: list[Window] = []
-        for entry in self.entries:
-            open_windows = subtract(open_windows, [entry.window])
-            if not entry.settled:
-                open_windows = union([*open_windows, entry.window])
-        return open_windows
+        return self._last_left_open(lambda entry: None if entry.settled else entry.window)
 
     def unsettled_since(self, moment: datetime) -> list[Window]:
         """The unsettled windows that were first found so at or after `moment`."""
         old = union(entry.window for entry in self.entries if not entry.settled and entry.fetched_at < moment)
         return subtract(self.unsettled, old)
+
+    def backfilled_early(self, lookback_days: float) -> list[Window]:
+        """What was last asked for by another run than a sync, and less than `lookback_days` after it happened.
+
+        Calls may have turned up there since, and no sync has come by to look back.
+        """
+
+        def early(entry: Entry) -> Window | None:
+            ripe = max(days_before(entry.fetched_at, lookback_days), entry.window.start)
+            return Window(ripe, entry.window.end) if entry.mode != "sync" and ripe < entry.window.end else None
+
+        return self._last_left_open(early)
+
+    def _last_left_open(self, opened_by: Callable[[Entry], Window | None]) -> list[Window]:
+        """What `opened_by` tells of each entry, less what later entries asked for again."""
+        opened: list[Window] = []
+        for entry in self.entries:
+            opened = subtract(opened, [entry.window])
+            if (window := opened_by(entry)) is not None:
+                opened = union([*opened, window])
+        return opened
 
     def requests_since(self, moment: datetime) -> int:
         """Requests of the windows walked at or after `moment`."""

@@ -1,0 +1,343 @@
+"""The command `gong-source` as its users run it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from gong_source.simulator import Fault, Tenant
+from gong_source.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+
+END = datetime.now(UTC).replace(microsecond=0)
+SECRET = "s3cr3t-of-the-key"
+
+
+def start_command(*arguments: str, simulator: Simulator | None = None, **environment: str) -> subprocess.Popen[str]:
+    """Starts `gong-source` with the simulator's address and key in its environment."""
+    prefix = "SOURCES__GONG__CREDENTIALS__"
+    tenant = {}
+    if simulator is not None:
+        tenant = {
+            f"{prefix}ACCESS_KEY": "key",
+            f"{prefix}ACCESS_KEY_SECRET": simulator.settings.access_key_secret,
+            f"{prefix}BASE_URL": simulator.base_url,
+            "SOURCES__GONG__REQUESTS_PER_SECOND": "1000",
+        }
+    return subprocess.Popen(
+        [sys.executable, "-m", "gong_source.cli", *arguments],
+        env={**os.environ, **tenant, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def command(*arguments: str, simulator: Simulator | None = None, **environment: str) -> tuple[int, str, str]:
+    """The exit code, stdout and stderr of a finished command."""
+    process = start_command(*arguments, simulator=simulator, **environment)
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def tenant_of(calls: int, days: float = 20) -> Tenant:
+    """A tenant whose calls lie in the last days."""
+    return Tenant.generate(calls, start=END - timedelta(days=days), end=END, seed=calls)
+
+
+def test_sync_json_is_one_object_with_the_promised_keys(serve: Serve) -> None:
+    """Stdout holds one JSON object and nothing else, with what a scheduler needs to know."""
+    simulator = serve(tenant_of(500))
+
+    code, out, err = command("sync", "--json", simulator=simulator, SOURCES__GONG__START_DATE="2020-01-01")
+
+    result = json.loads(out)
+    promised = {"command", "status", "calls_received", "requests", "windows", "watermark", "seconds"}
+    assert code == 0
+    assert promised <= result.keys()
+    assert (result["command"], result["status"], result["calls_received"]) == ("sync", "done", 500)
+    assert result["requests"] == len(simulator.requests)
+    assert err == ""
+    with duckdb.connect("gong_calls.duckdb") as connection:
+        assert connection.execute("select count(*) from gong.calls").fetchall() == [(500,)]
+    assert [path.name for path in Path.cwd().iterdir()] == ["gong_calls.duckdb"]
+
+
+def test_first_sync_without_a_start_date_says_so(serve: Serve) -> None:
+    """The range taken and how to change it stand on stderr, the result on stdout."""
+    code, out, err = command("sync", simulator=serve(tenant_of(50)))
+
+    assert code == 0
+    assert "last 30 days" in err
+    assert "50 calls received" in out
+
+
+def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve) -> None:
+    """All facts of `status` come from the warehouse."""
+    simulator = serve(tenant_of(300))
+    command("sync", simulator=simulator, SOURCES__GONG__START_DATE=iso(END - timedelta(days=20)))
+    sent = len(simulator.requests)
+
+    code, out, _ = command("status", "--json")
+    text = command("status")[1]
+
+    result = json.loads(out)
+    assert code == 0
+    assert (result["rows"], result["gaps"], result["unsettled"], result["requests_today"]) == (300, [], [], sent)
+    assert result["watermark"] == result["covered"][0][1]
+    assert result["lookback"][0] < result["watermark"] <= result["lookback"][1]
+    assert result["last_run_mode"] == "sync"
+    assert "300" in text
+    assert len(simulator.requests) == sent
+
+
+def test_status_of_nothing_says_never() -> None:
+    """Before the first sync there is nothing to show, and that is no error."""
+    code, out, _ = command("status")
+
+    assert code == 0
+    assert "never" in out
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"), [(120, "lists 120 calls"), (0, "the key may not see calls")], ids=["calls", "nothing"]
+)
+def test_check_sends_one_request_and_says_what_the_key_sees(serve: Serve, calls: int, expected: str) -> None:
+    """One request, plain words, nothing written."""
+    simulator = serve(tenant_of(calls) if calls else Tenant())
+
+    code, out, _ = command("check", simulator=simulator)
+
+    assert code == 0
+    assert expected in out
+    assert len(simulator.requests) == 1
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["sync"], {"SOURCES__GONG__START_DATE": "soon"}, "start_date: 'soon' is not a date"),
+        (["sync", "--destination", "oracle"], {}, "unknown destination 'oracle'"),
+        (["sync", "--dataset", "a b"], {}, "--dataset: 'a b'"),
+        (["sync", "--pipeline-name", "gong"], {}, "choose another --dataset or file"),
+        (["sync"], {"SOURCES__GONG__CREDENTIALS__BASE_URL": "http://gong.example"}, "in the clear"),
+        (["sync"], {"SOURCES__GONG__LOOKBACK_DAYS": "-1"}, "lookback_days"),
+        (["sync"], {"SOURCES__GONG__REQUESTS_PER_SECOND": "0"}, "requests_per_second"),
+        (["backfill", "--from", "2026-02-01", "--to", "2026-01-01"], {}, "must lie before --to"),
+        (["backfill", "--from", "x"], {}, "--from: 'x' is not a date"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(
+    serve: Serve, arguments: list[str], environment: dict[str, str], message: str
+) -> None:
+    """Wrong usage is told in one line before anything is asked or written."""
+    simulator = serve(Tenant())
+
+    code, out, err = command(*arguments, simulator=simulator, **environment)
+
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert simulator.requests == []
+
+
+def test_missing_key_names_the_settings_to_set() -> None:
+    """Without credentials the one line says which names to set."""
+    code, _, err = command("sync")
+
+    assert code == 2
+    assert "SOURCES__GONG__CREDENTIALS__ACCESS_KEY" in err
+    assert "secrets.toml" in err
+
+
+def test_wrong_key_fails_without_a_retry_and_names_the_causes(serve: Serve) -> None:
+    """A 401 is told with Gong's text, its request id and what to check; exit code 1."""
+    simulator = serve(Tenant())
+
+    code, out, err = command(
+        "sync", "--json", simulator=simulator, SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET="wrong-one"
+    )
+
+    assert code == 1
+    assert json.loads(out)["status"] == "failed"
+    assert "Validate credentials failed" in err
+    assert "base_url" in err
+    assert simulator.requests[-1].request_id in err
+    assert len(simulator.requests) == 1
+
+
+def test_no_network_is_one_clear_line() -> None:
+    """A host that does not answer ends in one line that names it."""
+    code, _, err = command(
+        "check",
+        SOURCES__GONG__CREDENTIALS__ACCESS_KEY="key",
+        SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET=SECRET,
+        SOURCES__GONG__CREDENTIALS__BASE_URL="http://127.0.0.1:9",
+        SOURCES__GONG__MAX_WAIT_SECONDS="1",
+    )
+
+    assert code == 1
+    assert "127.0.0.1:9" in err
+    assert "ConnectionRefused" in err
+
+
+def test_locked_file_names_the_holder(serve: Serve) -> None:
+    """A DuckDB file that another program has open is told with that program's PID; the next sync loses nothing."""
+    simulator = serve(tenant_of(100))
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import duckdb; c = duckdb.connect('gong_calls.duckdb'); print(1, flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        code, _, err = command("sync", simulator=simulator)
+        holder.communicate("")
+    after, out, _ = command("sync", simulator=simulator)
+
+    assert code == 1
+    assert f"PID {holder.pid}" in err
+    assert (after, "100 calls received" in out) == (0, True)
+
+
+def test_folder_that_cannot_be_written_is_one_clear_line(serve: Serve) -> None:
+    """The path and the reason, exit code 1."""
+    code, _, err = command(
+        "sync", simulator=serve(Tenant()), DESTINATION__DUCKDB__CREDENTIALS="/proc/nowhere/gong_calls.duckdb"
+    )
+
+    assert code == 1
+    assert "/proc/nowhere" in err
+
+
+def test_second_run_at_the_same_time_leaves_and_says_who_holds_the_dataset(serve: Serve) -> None:
+    """The second of two runs leaves at once with the holder's PID and sends nothing; the first is not disturbed."""
+    simulator = serve(tenant_of(1000), latency_seconds=0.4)
+    first = start_command("sync", simulator=simulator)
+    while not simulator.requests:
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.01)
+
+    code, _, err = command("backfill", "--from", "2026-01-01", simulator=simulator)
+    out, _ = first.communicate(timeout=60)
+
+    assert code == 1
+    assert f"gong-source sync (PID {first.pid}" in err
+    assert "1,000 calls received" in out
+
+
+def test_interrupt_loads_what_was_walked(serve: Serve) -> None:
+    """SIGTERM ends the run soon, with exit code 143 and the finished windows loaded; the next run completes it."""
+    simulator = serve(tenant_of(12_000), latency_seconds=0.05)
+    process = start_command("sync", "--json", simulator=simulator)
+    while len(simulator.requests) < 80:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=30)
+    code, rest, _ = command("sync", "--json", simulator=simulator)
+
+    stopped = json.loads(out)
+    assert process.returncode == 143
+    assert stopped["status"] == "paused"
+    assert 0 < stopped["calls_received"] < 12_000
+    assert code == 0
+    assert json.loads(rest)["calls_received"] >= 12_000 - stopped["calls_received"]
+    with duckdb.connect("gong_calls.duckdb") as connection:
+        assert connection.execute("select count(*) from gong.calls").fetchall() == [(12_000,)]
+
+
+def test_exhausted_quota_is_exit_code_4_with_the_time_to_come_back(serve: Serve) -> None:
+    """A Retry-After of hours ends the run within seconds, and says when to run again."""
+    simulator = serve(tenant_of(2000), faults=(Fault(kind="status", status=429, retry_after=21_600, numbers=[5]),))
+    began = time.monotonic()
+
+    code, out, err = command("sync", "--json", simulator=simulator)
+
+    result: dict[str, Any] = json.loads(out)
+    assert code == 4
+    assert result["status"] == "paused"
+    assert result["retry_at"] in err
+    assert time.monotonic() - began < 15
+
+
+def test_default_rate_is_never_exceeded_as_the_server_counts(serve: Serve) -> None:
+    """With the default settings no rolling second holds more than three requests, and none is refused."""
+    simulator = serve(tenant_of(1500), requests_per_second=3, daily_quota=10_000)
+
+    code, _, _ = command("sync", simulator=simulator, SOURCES__GONG__REQUESTS_PER_SECOND="3")
+
+    assert code == 0
+    assert simulator.peak_rate(1.0) <= 3
+    assert {request.status for request in simulator.requests} == {200}
+
+
+def test_no_secret_in_any_output_or_file(serve: Serve, tmp_path: Path) -> None:
+    """The secret stands in no output at debug level, no database and no working file, whether runs succeed or fail."""
+    tenant = tenant_of(300)
+    simulator = serve(tenant, access_key_secret=SECRET)
+    outputs = [command("sync", "--log-level", "debug", simulator=simulator)]
+    for fault in (Fault(kind="call_without_id"), Fault(kind="status", status=400, text="no")):
+        simulator.faults = [fault]
+        outputs.append(command("sync", "--log-level", "debug", simulator=simulator))
+    simulator.faults = []
+    killed = start_command("sync", "--log-level", "debug", simulator=simulator)
+    time.sleep(1.0)
+    killed.kill()
+    outputs.append((killed.returncode or 0, *killed.communicate()))
+
+    needles = [SECRET.encode(), base64.b64encode(f"key:{SECRET}".encode())]
+    assert [code for code, *_ in outputs[:3]] == [0, 3, 1]
+    for _, out, err in outputs:
+        assert not any(needle in f"{out}{err}".encode() for needle in needles)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 3
+    for path in files:
+        assert not any(needle in path.read_bytes() for needle in needles), path
+
+
+def test_demo_shows_results_and_the_next_step() -> None:
+    """Without a key: a file with calls, real query results, and what to do next."""
+    code, out, _ = command("demo", "--calls", "400")
+
+    assert code == 0
+    assert "400 calls" in out
+    assert "Conference" in out
+    assert "gong-source check" in out
+    with duckdb.connect("gong_demo.duckdb") as connection:
+        assert connection.execute("select count(*) from gong.calls").fetchall() == [(400,)]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`--help` and the package's import cost no dlt, duckdb, pyarrow, requests or pendulum."""
+    heavy = {"dlt", "duckdb", "pyarrow", "requests", "pendulum", "rich"}
+    for code in ("import gong_source", "import gong_source.cli as c; c._parser().format_help()"):
+        loaded = subprocess.run(
+            [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert not heavy & set(loaded.stdout.split())
