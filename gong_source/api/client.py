@@ -78,7 +78,8 @@ class Client:
                 return
             if page.cursor in seen:
                 raise UnexpectedAnswer(
-                    f"{endpoint.method} {endpoint.path} repeats its page cursor for {window}: the walk would never end",
+                    f"{endpoint.method} {endpoint.path} repeats its page cursor for {window}: the walk would never end;"
+                    " run the same command again, and ask Gong's support if it stays",
                     request_id=page.request_id,
                 )
             seen.add(page.cursor)
@@ -88,13 +89,16 @@ class Client:
         """The first page of `window`, or the one that `cursor` points to; a window without rows has one empty page."""
         params, body = self._inputs(endpoint, window, cursor)
         try:
-            answer = self.transport.send(endpoint.method, endpoint.path, params=params, body=body)
+            # early windows first: they are committed in order, and a run cut short leaves fewer of them unfinished
+            rank = window.start.timestamp()
+            answer = self.transport.send(endpoint.method, endpoint.path, params=params, body=body, rank=rank)
         except NoRowsFound as empty:
             return Page([], 0, None, empty.request_id or "", endpoint.list_key, b"")
         records = answer.payload.get(endpoint.list_key)
         if not isinstance(records, list):
             raise UnexpectedAnswer(
-                f"{endpoint.method} {endpoint.path} answered 200 without its list {endpoint.list_key!r}",
+                f"{endpoint.method} {endpoint.path} answered 200 without its list {endpoint.list_key!r};"
+                " is base_url really Gong's, or has its API changed?",
                 request_id=answer.request_id,
             )
         about = answer.payload.get("records")

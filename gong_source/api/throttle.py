@@ -8,6 +8,8 @@ which the last requests really went keep any rolling second below the limit even
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import logging
 import math
 import sqlite3
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 _MARGIN = 1.02
 # A slot further away than this was left by a clock that has since been set back.
 _FARTHEST_SLOT_SECONDS = 600.0
+# The quota is a day's. What lasts longer is a mistake, or was left by a clock that has since been set back.
+_LONGEST_BLOCK_SECONDS = 86_400.0
 
 _TABLE = """create table if not exists throttle (
     key text primary key, next_slot real not null default 0, blocked_until real not null default 0,
@@ -73,20 +77,53 @@ class Throttle:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
+        self._gate = threading.Condition()
+        self._tickets = itertools.count()
+        self._waiting: list[tuple[float, int]] = []
+        self._taken = False
         self._db: sqlite3.Connection | None = None
 
-    def acquire(self) -> float:
+    def acquire(self, rank: float = 0.0) -> float:
         """Waits until one request may be sent, counts it, and returns the seconds waited.
 
-        Raises `QuotaExhausted` when that would take longer than `max_wait_seconds`, or a budget is used up.
+        Of the threads that wait, the one with the lowest `rank` goes first. Raises `QuotaExhausted` when the wait would
+        be longer than `max_wait_seconds`, or a budget is used up.
         """
         began = self._clock()
+        with self._turn(rank):
+            self._acquire()
+        return self._clock() - began
+
+    def left(self) -> float:
+        """Requests that the budgets still allow today; infinite without a budget."""
+        of_run = math.inf if self.max_requests is None else self.max_requests - self.sent
+        of_day = math.inf if self.daily_budget is None else self.daily_budget - self.used_today()
+        return max(0.0, min(of_run, of_day))
+
+    @contextmanager
+    def _turn(self, rank: float) -> Iterator[None]:
+        """One thread at a time, the lowest rank first."""
+        with self._gate:
+            ticket = (rank, next(self._tickets))
+            heapq.heappush(self._waiting, ticket)
+            while self._taken or self._waiting[0] != ticket:
+                self._gate.wait()
+            heapq.heappop(self._waiting)
+            self._taken = True
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._taken = False
+                self._gate.notify_all()
+
+    def _acquire(self) -> None:
         reserved = 0.0
         while True:
             with self._row() as row:
                 now = self._clock()
                 blocked = row["blocked_until"] - now
-                if blocked > 0:
+                if 0 < blocked <= _LONGEST_BLOCK_SECONDS:
                     reserved, wait = 0.0, blocked
                     self._refuse_long_wait(blocked, now)
                 else:
@@ -95,13 +132,14 @@ class Throttle:
                     wait = max(reserved, self._rolling_limit(row)) - now
                     if wait <= 0:
                         self._count(row, now)
-                        return now - began
+                        return
             self._sleep(wait)
 
     def block(self, seconds: float) -> None:
-        """Lets nobody send for `seconds` from now, as Gong's Retry-After asks."""
+        """Lets nobody send for `seconds` from now, as Gong's Retry-After asks; for a day at most."""
         with self._row() as row:
-            row["blocked_until"] = max(row["blocked_until"], self._clock() + seconds)
+            latest = self._clock() + _LONGEST_BLOCK_SECONDS
+            row["blocked_until"] = min(latest, max(row["blocked_until"], self._clock() + seconds))
 
     def used_today(self) -> int:
         """Requests counted on the current UTC day."""
@@ -130,8 +168,10 @@ class Throttle:
         return slot
 
     def _rolling_limit(self, row: _Row) -> float:
-        recent = [float(sent) for sent in row["recent"].split()]
-        if len(recent) < self._remembered or recent[-1] > self._clock():
+        now = self._clock()
+        # a time still to come was left by a clock that has since been set back
+        recent = [sent for sent in map(float, row["recent"].split()) if sent <= now]
+        if len(recent) < self._remembered:
             return 0.0
         return recent[-self._remembered] + self._remembered * self._interval
 

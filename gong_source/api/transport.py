@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from gong_source.api.throttle import Throttle
 
-_CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
+_CONNECT_SECONDS = 10.0
 _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 _RETRYABLE_ERRORS = (
     requests.ConnectionError,
@@ -75,7 +75,8 @@ class Transport:
     """Sends requests to one Gong tenant with one access key; safe to share between threads.
 
     Every attempt, retries included, passes the throttle. Setting `stopped` ends all waits with `WalkStopped`.
-    Raises `ConfigurationError` for a base URL that would send the key in the clear.
+    `read_seconds` bounds the wait for an answer's next bytes. Raises `ConfigurationError` for a base URL that would send
+    the key in the clear.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Transport:
         throttle: Throttle,
         stopped: threading.Event | None = None,
         max_attempts: int = 6,
+        read_seconds: float = 60.0,
         rng: random.Random | None = None,
     ) -> None:
         self.base_url = _checked(base_url)
@@ -95,10 +97,14 @@ class Transport:
         self.usage = Usage()
         self.latency_seconds: float | None = None
         self._max_attempts = max_attempts
+        self._timeout = (_CONNECT_SECONDS, read_seconds)
+        self._closed = False
         self._rng = rng or random.Random()
         self._lock = threading.Lock()
         self._mine = threading.local()
         self._session = requests.Session()
+        # a proxy cannot reach this machine's own server, and http would show it the key
+        self._session.trust_env = not self.base_url.lower().startswith("http:")
         self._session.auth = (access_key, access_key_secret)
         self._session.headers.update({"Accept": "application/json", "User-Agent": f"gong-source/{__version__}"})
         # a session is safe to share between threads once it keeps no cookies
@@ -108,11 +114,18 @@ class Transport:
         self._session.mount("http://", adapter)
 
     def send(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        rank: float = 0.0,
     ) -> Answer:
         """The answer to one request, retried where the response table says so.
 
-        Raises a `RequestFailed` for what Gong refuses, `QuotaExhausted` when the wait would be too long.
+        Of the requests that wait for their turn, the one with the lowest `rank` goes first. Raises a `RequestFailed`
+        for what Gong refuses, `QuotaExhausted` when the wait would be too long.
         """
         where = f"{method} {path}"
         request = self._session.prepare_request(
@@ -121,7 +134,7 @@ class Transport:
         failures = refusals = 0
         held_back = 0.0
         while True:
-            problem, response = self._attempt(request)
+            problem, response = self._attempt(request, rank)
             if response is not None and response.status_code == 429:
                 refusals += 1
                 seconds = _retry_after(response, refusals)
@@ -147,28 +160,31 @@ class Transport:
         return usage
 
     def close(self) -> None:
-        """Closes the connections and the throttle's file."""
+        """Closes the connections and the throttle's file; a thread that waits for its turn sends no more."""
+        self._closed = True
         self._session.close()
         self.throttle.close()
 
-    def _attempt(self, request: requests.PreparedRequest) -> tuple[str, requests.Response | None]:
+    def _attempt(self, request: requests.PreparedRequest, rank: float) -> tuple[str, requests.Response | None]:
         """What went wrong, if anything did, and the response, if there was one."""
-        if self.stopped.is_set():
-            raise WalkStopped("stopped on request")
-        self._count(waited=self.throttle.acquire())
+        self._check_stopped()
+        self._count(waited=self.throttle.acquire(rank))
+        self._check_stopped()
         self._count(sent=1)
         began = time.monotonic()
         try:
             settings = self._session.merge_environment_settings(request.url, {}, False, None, None)
-            response = self._session.send(
-                request, timeout=(_CONNECT_SECONDS, _READ_SECONDS), allow_redirects=False, **settings
-            )
+            response = self._session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
         except _RETRYABLE_ERRORS as error:
             return _in_short(error), None
         except requests.RequestException as error:
             raise Unavailable(f"{request.method} {request.url} cannot be sent: {_in_short(error)}") from None
         self._learn_latency(time.monotonic() - began)
         return f"status {response.status_code}", response
+
+    def _check_stopped(self) -> None:
+        if self._closed or self.stopped.is_set():
+            raise WalkStopped("stopped on request")
 
     def _hold_back(self, seconds: float, in_all: float) -> None:
         """Makes all who share the key wait; raises when this one request has been held back for too long."""
@@ -207,14 +223,16 @@ def _answer(where: str, response: requests.Response) -> Answer:
         raise _error(where, response, request_id)
     try:
         payload = _loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UnexpectedAnswer(
             f"{where} answered 200 with a body that is not JSON ({response.headers.get('Content-Type', 'no type')},"
             f" {len(response.content)} bytes); is base_url really Gong's, or is a proxy in between?",
             request_id=request_id,
         ) from None
     if not isinstance(payload, dict):
-        raise UnexpectedAnswer(f"{where} answered 200 with JSON that is no object", request_id=request_id)
+        raise UnexpectedAnswer(
+            f"{where} answered 200 with JSON that is no object; is base_url really Gong's?", request_id=request_id
+        )
     return Answer(payload, str(payload.get("requestId") or request_id or ""), response.content)
 
 
@@ -232,9 +250,9 @@ def _error(where: str, response: requests.Response, request_id: str | None) -> R
     host = urlsplit(response.url).hostname
     said = f": {'; '.join(texts)}" if texts else ""
     kind: type[RequestFailed] = BadRequest
-    hint = ""
+    hint = "; check workspace_id and the dates; Gong's support can look the request up by its id"
     if status == 404 and any(_NO_ROWS.match(text) for text in texts):
-        kind = NoRowsFound
+        kind, hint = NoRowsFound, ""
     elif status in {404, 405} or 300 <= status < 400:
         kind, hint = NotFound, f"; check base_url ({host}): wrong host or path"
     elif status == 401 and not any(_NO_PERMISSION.search(text) for text in texts):
@@ -253,7 +271,7 @@ def _error(where: str, response: requests.Response, request_id: str | None) -> R
             ("; is this machine's address on the key's list of trusted addresses, and has the key the scope it needs?"),
         )
     elif status == 400 and any(_CURSOR_GONE.search(text) for text in texts):
-        kind = PageCursorExpired
+        kind, hint = PageCursorExpired, "; the pages have to be read from the first again: run the same command again"
     return kind(f"{where} answered {status}{said}{hint}", request_id=request_id)
 
 
@@ -304,13 +322,14 @@ def _reason(error: BaseException) -> BaseException | None:
 def _checked(base_url: str) -> str:
     """The base URL without a trailing slash; it must keep the key secret on the way."""
     url = base_url.strip().rstrip("/")
-    parts = urlsplit(url)
+    shown = url.rpartition("@")[2]  # without a login
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(mark in url for mark in "@?#\\") or any(map(str.isspace, url)):
+        raise ConfigurationError(f"base_url: write it like https://api.gong.io, not {shown!r}")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ConfigurationError(f"base_url: {url} would send the access key in the clear; use https")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
-        raise ConfigurationError(f"base_url: write it like https://api.gong.io, not {_without_login(url)!r}")
+        raise ConfigurationError(f"base_url: {shown} would send the access key in the clear; use https")
     return url.removesuffix("/v2")
-
-
-def _without_login(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url)

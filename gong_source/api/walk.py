@@ -35,19 +35,26 @@ Part = TypeVar("Part")
 # once, need memory, and are lost whole in a crash.
 TARGET_CALLS = 2500
 _SMALLEST_TARGET_CALLS = 800
-_SPLIT_ABOVE_CALLS = 4000
+_SPLIT_ABOVE_CALLS, _SPLIT_ABOVE_CALLS_ALONE = 4000, 6000
 # Calls that lie within this time are walked in one window, up to this number of them.
 _DENSEST_SECONDS = 2.0
 _MOST_CALLS_AT_ONCE = 20_000
 # A burst is this many times denser than the range around it; nights and weekends make a factor of about 5.
 _BURST = 16.0
-# A range this long is begun at several places at once, before its density is known.
+# A range this long is cut before its density is known: most often the pieces are right, and no request is wasted.
 _LONG_RANGE_SECONDS = 31 * 86400.0
-_FIRST_IN_FLIGHT = 6
+_FIRST_PIECES = 8
+# So many before the latency is known: the permitted rate lets no more out in the first second.
+_FIRST_NEEDED = 3
+# With fewer requests than this left in a budget, one window at a time: two half walked are worth nothing.
+_FEW_REQUESTS = 150
 _MOST_IN_FLIGHT = 12
+# Windows in flight beyond those that the rate needs: one that ends or starts leaves no turn unused.
+_SPARE = 1
 # Beyond this many requests a second parsing is the limit, and more windows in flight only cost memory.
 _FASTEST_USEFUL_RATE = 50.0
 _PAGES_PER_PART = 20
+_CALLS_PER_PAGE = 100
 _RESTARTS = 2
 # What one window is left out for; any other error concerns every window.
 _WINDOW_ERRORS = (RecordError, UnexpectedAnswer, PageCursorExpired)
@@ -129,7 +136,7 @@ class Walk(Generic[Part]):
         self._nodes: list[_Range | _Task[Part]] = [
             _Range(piece)
             for window in ranges
-            for piece in (split(window, _FIRST_IN_FLIGHT) if window.seconds > _LONG_RANGE_SECONDS else [window])
+            for piece in (split(window, _FIRST_PIECES) if window.seconds > _LONG_RANGE_SECONDS else [window])
         ]
         self._returned: WalkedWindow[Part] | None = None
         self._ready: deque[_Task[Part]] = deque()
@@ -208,7 +215,7 @@ class Walk(Generic[Part]):
                 return
             found = self._nodes[position]
             assert isinstance(found, _Range)
-            task, used_up = self._carve(found, wanted)
+            task, used_up = self._carve(found)
             self._nodes[position : position + used_up] = [task]
             self._in_flight += 1
             self._ready.append(task)
@@ -218,28 +225,44 @@ class Walk(Generic[Part]):
             self._changed.notify_all()
 
     def _wanted(self) -> int:
+        """How many windows are to be in flight."""
+        if self.client.transport.throttle.left() < _FEW_REQUESTS:
+            return 1
+        known = self.client.transport.latency_seconds is not None
+        return self._needed() + (_SPARE if known else 0)
+
+    def _needed(self) -> int:
+        """How many requests have to be under way at once to use the permitted rate."""
         transport = self.client.transport
         if transport.latency_seconds is None:
-            return _FIRST_IN_FLIGHT
+            return _FIRST_NEEDED
         rate = min(transport.throttle.requests_per_second, _FASTEST_USEFUL_RATE)
-        return min(_MOST_IN_FLIGHT, math.ceil(rate * transport.latency_seconds) + 2)
+        return min(_MOST_IN_FLIGHT - _SPARE, math.ceil(rate * transport.latency_seconds))
 
-    def _carve(self, rest: _Range, wanted: int) -> tuple[_Task[Part], bool]:
+    def _carve(self, rest: _Range) -> tuple[_Task[Part], bool]:
         """The next window of `rest`, and whether that uses it up."""
         if rest.calls is None:
             return _Task(rest.window, rest, math.nan), True
         to_come = sum(node.calls or 0.0 for node in self._nodes if isinstance(node, _Range))
-        target = min(TARGET_CALLS, max(_SMALLEST_TARGET_CALLS, to_come / (1.5 * wanted)))
+        # smaller ones towards the end, so that the last windows in flight end together
+        target = max(_SMALLEST_TARGET_CALLS, to_come / (1.5 * self._needed()))
+        target = max(1.0, min(target, TARGET_CALLS, self._affordable()))
         density = max(rest.density, rest.calls / rest.window.seconds)
         if rest.calls > 1.5 * target:
             begin = max(rest.begins_at or rest.window.start, rest.window.start)
             end = whole_second(seconds_after(begin, max(1.0, target / density)))
-            if end < rest.window.end:
+            if end >= rest.window.end:  # all of it lies at the end: that alone is the next window
+                end = whole_second(begin)
+            if rest.window.start < end < rest.window.end:
                 task: _Task[Part] = _Task(Window(rest.window.start, end), rest, target)
                 rest.window = Window(end, rest.window.end)
                 rest.calls -= target
                 return task, False
         return _Task(rest.window, rest, rest.calls), True
+
+    def _affordable(self) -> float:
+        """Calls of a window that what is left of a budget can finish, beside the others in flight."""
+        return self.client.transport.throttle.left() * _CALLS_PER_PAGE / (2 * self._needed())
 
     def _learn_total(self, task: _Task[Part], total: int) -> None:
         """Corrects what is left of the range that `task` was carved from."""
@@ -321,7 +344,9 @@ class Walk(Generic[Part]):
 
     def _too_large(self, window: Window, page: Page, total: int) -> _Range | None:
         """`window` as a range, if it holds too many calls to be walked in one go."""
-        if total <= _SPLIT_ABOVE_CALLS or window.seconds <= _DENSEST_SECONDS:
+        # where one walk alone uses the permitted rate, to split costs requests and gains nothing
+        bound = _SPLIT_ABOVE_CALLS if self._needed() > 1 else _SPLIT_ABOVE_CALLS_ALONE
+        if total <= min(bound, max(_CALLS_PER_PAGE, self._affordable())) or window.seconds <= _DENSEST_SECONDS:
             return None
         times = [time for time in self._times_of(page) if time in window]
         if not times:
@@ -331,6 +356,10 @@ class Walk(Generic[Part]):
         if total <= _MOST_CALLS_AT_ONCE and total / here < _DENSEST_SECONDS:
             return None
         ascending = times[0] <= times[-1]
-        average = total / max((window.end - first).total_seconds() if ascending else window.seconds, 1.0)
-        density = here if ascending and here > _BURST * average else average
-        return _Range(window, total, density, first if ascending else None)
+        occupied = (window.end - first if ascending else last - window.start).total_seconds()
+        if occupied <= _DENSEST_SECONDS:
+            return None
+        average = total / occupied
+        if here <= _BURST * average:
+            return _Range(window, total, average, first if ascending else None)
+        return _Range(window, total, here, first if ascending else seconds_after(last, -total / here))

@@ -1,0 +1,836 @@
+"""One request to Gong: every row of the response table, the waits, and what must never be told."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import random
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from gong_source.api.throttle import Throttle
+from gong_source.api.transport import Answer, Transport
+from gong_source.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    BadRequest,
+    ConfigurationError,
+    GongError,
+    NoRowsFound,
+    NotFound,
+    PageCursorExpired,
+    QuotaExhausted,
+    RequestFailed,
+    Unavailable,
+    UnexpectedAnswer,
+    WalkStopped,
+)
+from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
+
+KEY, SECRET = "AK-0815", "hush-4711-secret"
+LOGIN = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
+OPEN = replace(Settings(), access_key=KEY, access_key_secret=SECRET, requests_per_second=None, daily_quota=None)
+AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+class Clock:
+    """Unix seconds that pass only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_767_225_600.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class Patience(threading.Event):
+    """A stop event that notes how long it was waited for, and lets no time pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return self.is_set()
+
+
+@dataclass
+class Wire:
+    """A transport with a clock of its own, and the simulator that it speaks to."""
+
+    simulator: Simulator
+    transport: Transport
+    clock: Clock
+    patience: Patience
+
+    def get(self, path: str = "/v2/calls", **params: str) -> Answer:
+        return self.transport.send("GET", path, params=params)
+
+    def refused(self, kind: type[GongError], path: str = "/v2/calls", **params: str) -> str:
+        """Sends a request that must fail with exactly `kind`; returns the message.
+
+        It names Gong's request id, unless no whole answer came.
+        """
+        with pytest.raises(GongError) as failure:
+            self.get(path, **params)
+        assert type(failure.value) is kind
+        assert isinstance(failure.value, RequestFailed)
+        if " answered " in str(failure.value) or "last with status" in str(failure.value):
+            assert failure.value.request_id == self.simulator.requests[-1].request_id
+            assert self.simulator.requests[-1].request_id in str(failure.value)
+        return str(failure.value)
+
+    @property
+    def sent(self) -> list[int | None]:
+        """The status of every request that arrived."""
+        assert self.transport.usage.requests == len(self.simulator.requests)
+        return [request.status for request in self.simulator.requests]
+
+
+@contextmanager
+def wire(*faults: Fault, max_wait: float = 300.0, secret: str = SECRET, **settings: Any) -> Iterator[Wire]:
+    clock, patience = Clock(), Patience()
+    tenant = Tenant([Call(str(number), AT, AT) for number in range(1, 151)])
+    with Simulator(tenant, replace(OPEN, clock=clock, **settings), faults) as simulator:
+        throttle = Throttle(1000.0, max_wait_seconds=max_wait, clock=clock, sleep=clock.sleep)
+        transport = Transport(
+            simulator.base_url, KEY, secret, throttle=throttle, stopped=patience, rng=random.Random(1)
+        )
+        try:
+            yield Wire(simulator, transport, clock, patience)
+        finally:
+            transport.close()
+
+
+@dataclass
+class Script:
+    """A web server that gives prepared answers, the last one for ever; `seen` lists the paths asked for."""
+
+    answers: list[tuple[int, dict[str, str], bytes]]
+    seen: list[str] = field(default_factory=list)
+    base_url: str = ""
+
+
+@contextmanager
+def scripted(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[Script]:
+    script = Script(list(answers))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
+            script.seen.append(self.path)
+            self.send_response(status)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    script.base_url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield script
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def plain(base_url: str, **options: Any) -> Iterator[tuple[Transport, Clock, Patience]]:
+    """A transport to any address."""
+    clock, patience = Clock(), Patience()
+    throttle = Throttle(1000.0, clock=clock, sleep=clock.sleep)
+    transport = Transport(base_url, KEY, SECRET, throttle=throttle, stopped=patience, **options)
+    try:
+        yield transport, clock, patience
+    finally:
+        transport.close()
+
+
+# 200
+
+
+def test_list_is_handed_on() -> None:
+    """A 200 with a JSON object is the answer, with Gong's request id and the body as it came, after one request."""
+    with wire() as w:
+        answer = w.get(fromDateTime="2026-01-05T00:00:00Z")
+
+        assert len(answer.payload["calls"]) == 100
+        assert answer.request_id == answer.payload["requestId"] == w.simulator.requests[0].request_id
+        assert answer.request_id.encode() in answer.body
+        assert w.sent == [200]
+        assert w.simulator.requests[0].query == {"fromDateTime": "2026-01-05T00:00:00Z"}
+
+
+def test_post_sends_json() -> None:
+    """A body goes out as JSON, as Gong's POST endpoints want it."""
+    with wire() as w:
+        answer = w.transport.send("POST", "/v2/calls/extensive", body={"filter": {"callIds": ["7"]}})
+
+        assert [call["metaData"]["id"] for call in answer.payload["calls"]] == ["7"]
+        assert w.simulator.requests[0].body == {"filter": {"callIds": ["7"]}}
+
+
+@pytest.mark.parametrize("fault", [Fault(kind="not_json"), Fault(kind="html")], ids=["text", "web page"])
+def test_body_that_is_not_json_is_an_error(fault: Fault) -> None:
+    """A 200 that is no JSON is never taken for an empty page, and is not asked for again."""
+    with wire(fault) as w:
+        message = w.refused(UnexpectedAnswer)
+
+        assert "GET /v2/calls answered 200 with a body that is not JSON" in message
+        assert "is base_url really Gong's, or is a proxy in between?" in message
+        assert w.sent == [200]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'"calls"', b"17"])
+def test_json_that_is_no_object_is_an_error(body: bytes) -> None:
+    """Gong answers with objects; any other JSON comes from somewhere else."""
+    with scripted((200, {"x-traceid": "trace7"}, body)) as server, plain(server.base_url) as (transport, _, _):
+        with pytest.raises(UnexpectedAnswer, match=r"JSON that is no object.*base_url.*trace7"):
+            transport.send("GET", "/v2/calls")
+
+        assert server.seen == ["/v2/calls"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xfe", b'{"calls": [', b'{"calls": "\xff"}', b"[" * 100_000], ids=lambda body: repr(body[:12])
+)
+def test_broken_json_is_an_error(body: bytes) -> None:
+    """A body that no parser takes, even one nested without end, is one clear error."""
+    with scripted((200, {}, body)) as server, plain(server.base_url) as (transport, _, _):
+        with pytest.raises(UnexpectedAnswer, match="not JSON"):
+            transport.send("GET", "/v2/calls")
+
+        assert len(server.seen) == 1
+
+
+def test_half_a_surrogate_pair_is_taken() -> None:
+    """A title cut inside an emoji is legal on the wire, though the fast parser refuses it."""
+    with scripted((200, {}, b'{"calls": [{"title": "well \\ud83d"}]}')) as server, plain(server.base_url) as wired:
+        answer = wired[0].send("GET", "/v2/calls")
+
+        assert answer.payload["calls"][0]["title"] == "well \ud83d"
+
+
+# 404
+
+
+def test_404_for_no_rows_is_told_apart() -> None:
+    """Gong answers a filter that matches nothing with a 404 of its own text; the client makes it an empty page."""
+    with wire() as w:
+        w.refused(NoRowsFound, fromDateTime="2030-01-01T00:00:00Z")
+
+        assert w.sent == [404]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No calls found corresponding to the provided filters",
+        "no users found corresponding to the provided filters",
+        "No answered scorecards found corresponding to the provided filters.",
+    ],
+)
+def test_404_for_no_rows_of_other_lists(text: str) -> None:
+    """The text differs a little from list to list."""
+    with wire(Fault(kind="status", status=404, text=text)) as w:
+        w.refused(NoRowsFound)
+
+
+@pytest.mark.parametrize("text", ["Call ID 17 was not found", "No calls found", "Not Found", "Path not found"])
+def test_any_other_404_is_a_wrong_address(text: str) -> None:
+    """A wrong host or path must not look like a tenant without calls."""
+    with wire(Fault(kind="status", status=404, text=text)) as w:
+        message = w.refused(NotFound)
+
+        assert f"GET /v2/calls answered 404: {text}; check base_url (127.0.0.1): wrong host or path" in message
+        assert w.sent == [404]
+
+
+def test_404_of_a_web_server_is_a_wrong_address() -> None:
+    """A 404 without Gong's envelope is told with its first words."""
+    with wire(Fault(kind="html", status=404)) as w:
+        assert "Sign in" in w.refused(NotFound)
+
+
+def test_wrong_method_is_a_wrong_address() -> None:
+    """A 405 says that there is no such endpoint."""
+    with wire() as w:
+        with pytest.raises(NotFound, match="405"):
+            w.transport.send("POST", "/v2/users", body={"filter": {}})
+
+        assert w.sent == [405]
+
+
+# 400
+
+
+def test_expired_cursor_asks_for_a_restart() -> None:
+    """A page cursor past its hour is told apart, so that its window can start again; the request is not repeated."""
+    with wire() as w:
+        cursor = w.get().payload["records"]["cursor"]
+        w.clock.now += 3600
+
+        message = w.refused(PageCursorExpired, cursor=cursor)
+
+        assert "cursor has expired" in message
+        assert "run the same command again" in message
+        assert w.sent == [200, 400]
+
+
+def test_foreign_cursor_asks_for_a_restart() -> None:
+    """A page cursor that Gong cannot verify is treated like an expired one."""
+    with wire() as w:
+        assert "Failed to verify cursor" in w.refused(PageCursorExpired, cursor="tampered")
+        assert w.sent == [400]
+
+
+def test_any_other_400_is_told_with_gongs_words() -> None:
+    """Gong's own text is the best hint; the request is not repeated."""
+    with wire() as w:
+        message = w.refused(BadRequest, fromDateTime="yesterday", toDateTime="today")
+
+        assert "fromDateTime: must be a date-time in the ISO-8601 format; toDateTime: must be" in message
+        assert "check workspace_id and the dates" in message
+        assert w.sent == [400]
+
+
+@pytest.mark.parametrize("status", [402, 409, 410, 415, 418, 422, 451])
+def test_other_client_errors_are_not_repeated(status: int) -> None:
+    """What the table does not name is a refusal like any 400."""
+    with wire(Fault(kind="status", status=status, text="Some calls not found")) as w:
+        assert f"answered {status}: Some calls not found" in w.refused(BadRequest)
+        assert w.sent == [status]
+
+
+# 401 and 403
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Validate credentials failed",
+        "Unauthorized for path",
+        'Missing mandatory header "Authorization"',
+        "access token has been revoked or has expired",
+    ],
+)
+def test_wrong_key(text: str) -> None:
+    """A 401 about the credentials names key, secret and host, since a tenant's key may work on its own host only."""
+    with wire(Fault(kind="status", status=401, text=text)) as w:
+        message = w.refused(AuthenticationFailed)
+
+        assert f"GET /v2/calls answered 401: {text}; check access_key, access_key_secret and base_url" in message
+        assert "(127.0.0.1): a tenant's key may work only on its own host" in message
+        assert w.sent == [401]
+
+
+def test_wrong_secret_and_wrong_host() -> None:
+    """The real key with a wrong secret, and the right one on a host that is not the tenant's, fail alike."""
+    with wire(secret="other") as w:
+        w.refused(AuthenticationFailed)
+        assert w.sent == [401]
+    with wire(refuse_generic_host=True, generic_hosts=frozenset({"127.0.0.1"})) as w:
+        w.refused(AuthenticationFailed)
+        assert w.sent == [401]
+
+
+def test_missing_scope() -> None:
+    """A 401 about permission names the scope in Gong's words, and where to give it to the key."""
+    with wire(scopes=frozenset({"api:users:read"})) as w:
+        message = w.refused(AccessDenied)
+
+        assert "api:calls:read:basic" in message
+        assert "give the key that scope on Gong's API page" in message
+        assert w.sent == [401]
+
+
+def test_untrusted_address() -> None:
+    """A 403 points to the list of trusted addresses."""
+    with wire(untrusted_address=True) as w:
+        assert "list of trusted addresses" in w.refused(AccessDenied)
+        assert w.sent == [403]
+
+
+# 429
+
+
+def test_429_waits_what_gong_says() -> None:
+    """After a 429 nothing is sent before Retry-After has run out, as the server's clock sees it."""
+    with wire(Fault(kind="status", status=429, retry_after=7, times=1)) as w:
+        assert len(w.get().payload["calls"]) == 100
+
+        assert w.sent == [429, 200]
+        first, second = (request.clock for request in w.simulator.requests)
+        assert 7 <= second - first < 7.1
+        assert w.patience.waits == []
+        assert 7 <= w.transport.usage.waited_seconds < 7.1
+
+
+def test_429_on_the_wall_clock() -> None:
+    """The same in real time: the second request arrives a full second after the first was refused."""
+    tenant = Tenant([Call("1", AT, AT)])
+    fault = Fault(kind="status", status=429, retry_after=1, times=1)
+    with Simulator(tenant, OPEN, [fault]) as simulator:
+        transport = Transport(simulator.base_url, KEY, SECRET, throttle=Throttle(1000.0))
+        transport.send("GET", "/v2/calls")
+        transport.close()
+
+        first, second = (request.at for request in simulator.requests)
+        assert 1.0 <= second - first < 1.5
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "0", "-5", "nan", "inf", "1e999"])
+def test_429_without_a_usable_retry_after_waits_longer_each_time(header: str | None) -> None:
+    """Without a usable Retry-After the waits double: 1, 2, 4 seconds, and never less than the limit's second."""
+    headers = {} if header is None else {"Retry-After": header}
+    refusal = (429, headers, b'{"errors": ["API request limit exceeded"]}')
+    with scripted(refusal, refusal, refusal, (200, {}, b"{}")) as server, plain(server.base_url) as (wired, clock, _):
+        wired.send("GET", "/v2/calls")
+
+        assert len(server.seen) == 4
+        assert 7 <= clock.now - 1_767_225_600.0 < 7.1
+
+
+def test_429_with_a_date() -> None:
+    """Retry-After may be a date, which HTTP allows."""
+    until = datetime.now(UTC) + timedelta(seconds=120)
+    refusal = (429, {"Retry-After": format_datetime(until, usegmt=True)}, b"")
+    with scripted(refusal, (200, {}, b"{}")) as server, plain(server.base_url) as (wired, clock, _):
+        wired.send("GET", "/v2/calls")
+
+        assert len(server.seen) == 2
+        assert 110 <= clock.now - 1_767_225_600.0 <= 120
+
+
+def test_429_beyond_the_maximum_wait_is_a_clean_stop() -> None:
+    """A Retry-After beyond the maximum wait is no sleep: the error says until when, and nothing more is sent."""
+    with wire(Fault(kind="status", status=429, retry_after=3000, times=1)) as w:
+        with pytest.raises(QuotaExhausted, match="wait until 2026-01-01T00:50:00Z") as stop:
+            w.get()
+        assert stop.value.retry_at == datetime(2026, 1, 1, 0, 50, tzinfo=UTC)
+        with pytest.raises(QuotaExhausted, match="run the same command after that"):
+            w.get()
+        assert w.sent == [429]
+        assert w.clock.slept == []
+
+        w.clock.now += 3000
+        w.get()
+        assert w.sent == [429, 200]
+
+
+def test_429_exactly_at_the_maximum_wait_is_waited_for() -> None:
+    """The maximum wait is inclusive."""
+    with wire(Fault(kind="status", status=429, retry_after=300, times=1)) as w:
+        w.get()
+
+        assert w.sent == [429, 200]
+
+
+def test_429_many_in_a_row_end_in_a_clean_stop() -> None:
+    """Waits that are short each but too long together stop the run, with a hint to who may be using up the limit."""
+    with wire(Fault(kind="status", status=429, retry_after=100)) as w:
+        with pytest.raises(QuotaExhausted, match=r"held back one request for 400 seconds.*other integrations"):
+            w.get()
+
+        assert w.sent == [429] * 4
+        assert w.patience.waits == []
+
+
+def test_429s_do_not_use_up_the_retries() -> None:
+    """Being held back is no failure: ten refusals and then four failures still end in an answer."""
+    faults = [
+        Fault(kind="status", status=429, retry_after=1, numbers=range(1, 11)),
+        Fault(kind="status", status=503, numbers=range(11, 15)),
+    ]
+    with wire(*faults) as w:
+        w.get()
+
+        assert w.sent == [429] * 10 + [503] * 4 + [200]
+
+
+def test_the_servers_own_limits_are_kept() -> None:
+    """Against a server that refuses more than 3 requests in any second, a throttle of 3 a second is never refused."""
+    clock = Clock()
+    with Simulator(Tenant([Call("1", AT, AT)]), replace(OPEN, requests_per_second=3.0, clock=clock)) as simulator:
+        throttle = Throttle(3.0, clock=clock, sleep=clock.sleep)
+        transport = Transport(simulator.base_url, KEY, SECRET, throttle=throttle)
+        for _ in range(30):
+            transport.send("GET", "/v2/calls")
+        transport.close()
+
+        assert [request.status for request in simulator.requests] == [200] * 30
+
+
+# failures that pass
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(Fault(kind="status", status=status, times=2) for status in (500, 502, 503, 504)),
+        Fault(kind="reset", times=2),
+        Fault(kind="truncate", times=2),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status or ''}",
+)
+def test_passing_failure_is_retried(fault: Fault) -> None:
+    """A server error, a reset and a body cut off are tried again after growing, jittered waits."""
+    with wire(fault) as w:
+        assert len(w.get().payload["calls"]) == 100
+
+        assert len(w.sent) == 3
+        first, second = w.patience.waits
+        assert 0.5 <= first <= 1.0 <= second <= 2.0
+        assert w.transport.usage.waited_seconds >= first + second
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        *((Fault(kind="status", status=status), f"status {status}") for status in (500, 502, 503, 504)),
+        (Fault(kind="reset"), "Connection"),
+        (Fault(kind="truncate"), "IncompleteRead"),
+    ],
+    ids=lambda value: value.kind + str(value.status or "") if isinstance(value, Fault) else "",
+)
+def test_lasting_failure_is_given_up(fault: Fault, why: str) -> None:
+    """Retries are bounded: after six attempts the error says what happened last and what to try."""
+    with wire(fault) as w:
+        message = w.refused(Unavailable)
+
+        assert "GET /v2/calls at http://127.0.0.1" in message
+        assert "failed 6 times, last with" in message
+        assert why in message
+        assert "try again later, or check the network and base_url" in message
+        assert len(w.sent) == 6
+        assert all(16 * 0.5**k >= w.patience.waits[4 - k] >= 8 * 0.5**k for k in range(5))
+
+
+def test_time_out_is_retried() -> None:
+    """A server that does not answer in time is asked again, and given up like any other failure."""
+    tenant = Tenant([Call("1", AT, AT)])
+    with Simulator(tenant, OPEN, [Fault(kind="slow", seconds=0.5, times=1)]) as simulator:
+        with plain(simulator.base_url, read_seconds=0.1) as (transport, _, patience):
+            transport.send("GET", "/v2/calls")
+        assert len(patience.waits) == 1
+    with Simulator(tenant, OPEN, [Fault(kind="slow", seconds=0.5)]) as simulator:
+        with (
+            plain(simulator.base_url, read_seconds=0.05, max_attempts=2) as (transport, _, _),
+            pytest.raises(Unavailable, match=r"failed 2 times.*[Tt]ime"),
+        ):
+            transport.send("GET", "/v2/calls")
+
+
+def test_nobody_listens() -> None:
+    """A refused connection is retried, bounded, and told in one line without the layers in between."""
+    with Simulator(Tenant(), OPEN) as simulator:
+        address = simulator.base_url
+    with plain(address, max_attempts=3) as (transport, _, patience):
+        with pytest.raises(Unavailable, match=r"failed 3 times, last with .*refused") as failure:
+            transport.send("GET", "/v2/calls")
+
+        assert "\n" not in str(failure.value)
+        assert "HTTPConnectionPool" not in str(failure.value)
+        assert len(patience.waits) == 2
+
+
+def test_every_attempt_passes_the_throttle() -> None:
+    """Retries count against the budget like any other request."""
+    with wire(Fault(kind="status", status=503)) as w:
+        w.transport.throttle.max_requests = 4
+        with pytest.raises(QuotaExhausted, match="budget of 4 requests"):
+            w.get()
+
+        assert w.sent == [503] * 4
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_not_followed(status: int) -> None:
+    """A redirect could carry the key to another host, and a 404 there would look like an empty tenant."""
+    with (
+        scripted((200, {}, b'{"calls": []}')) as elsewhere,
+        scripted((status, {"Location": f"{elsewhere.base_url}/v2/calls"}, b"")) as server,
+        plain(server.base_url) as (transport, _, _),
+    ):
+        with pytest.raises(NotFound, match=f"answered {status}; check base_url"):
+            transport.send("GET", "/v2/calls")
+
+        assert len(server.seen) == 1
+        assert elsewhere.seen == []
+
+
+def test_cookies_are_not_sent_back() -> None:
+    """A session is shared between threads; one that kept cookies could not be."""
+    with scripted((200, {"Set-Cookie": "a=b"}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
+        transport.send("GET", "/v2/calls")
+
+        assert len(transport._session.cookies) == 0
+
+
+# secrets
+
+
+ALL_REFUSALS = [
+    Fault(kind="status", status=400, text="Bad request"),
+    Fault(kind="status", status=401, text="Validate credentials failed"),
+    Fault(kind="status", status=401, text="You don't have permission to use 'x' in your app."),
+    Fault(kind="status", status=403),
+    Fault(kind="status", status=404),
+    Fault(kind="status", status=404, text="No calls found corresponding to the provided filters"),
+    Fault(kind="status", status=429, retry_after=9999),
+    Fault(kind="status", status=503),
+    Fault(kind="reset"),
+    Fault(kind="truncate"),
+    Fault(kind="html"),
+    Fault(kind="not_json"),
+    Fault(kind="html", status=502),
+]
+
+
+@pytest.mark.parametrize("fault", ALL_REFUSALS, ids=lambda fault: f"{fault.kind}{fault.status or ''}")
+def test_secrets_are_never_told(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
+    """No message, traceback, repr or log line, not even at debug level, holds the secret or the login made of it."""
+    caplog.set_level(logging.DEBUG)
+    with wire(fault) as w, pytest.raises(GongError) as failure:
+        w.get()
+
+    told = [
+        *traceback.format_exception(failure.value),
+        repr(failure.value),
+        repr(w.transport),
+        repr(w.transport.throttle),
+        caplog.text,
+        *(repr(record.__dict__) for record in caplog.records),
+    ]
+    assert any("/v2/calls" in text for text in told)
+    for text in told:
+        assert SECRET not in text
+        assert LOGIN not in text
+
+
+# base URLs
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("https://api.gong.io", "https://api.gong.io"),
+        ("https://us-1.api.gong.io/", "https://us-1.api.gong.io"),
+        (" https://us-1.api.gong.io/v2/ ", "https://us-1.api.gong.io"),
+        ("https://gateway.example/gong", "https://gateway.example/gong"),
+        ("https://gateway.example/gong/v2", "https://gateway.example/gong"),
+        ("https://gateway.example:8443", "https://gateway.example:8443"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://LOCALHOST:8000", "http://LOCALHOST:8000"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_base_url(given: str, used: str) -> None:
+    """The address as Gong's page shows it, with or without the version and a slash; http for this machine only."""
+    with plain(given) as (transport, _, _):
+        assert transport.base_url == used
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.gong.io",
+        "HTTP://api.gong.io",
+        "http://localhost.example.com",
+        "http://127.0.0.1@api.gong.io",
+        "http://127.0.0.1.example.com:80",
+        "http://api.gong.io\\@localhost",
+        "http://localhost#@api.gong.io",
+        "api.gong.io",
+        "ftp://api.gong.io",
+        "https://",
+        "https:///v2",
+        "",
+        "https://api.gong.io?key=1",
+        "https://api.gong.io/#top",
+        "https://api.gong.io:port",
+        "https://api.gong.io:99999",
+        "https://[::1",
+        "https://user@api.gong.io",
+        "'https://api.gong.io'",
+    ],
+)
+def test_unsafe_base_url(url: str) -> None:
+    """An address that would send the key in the clear, or is none, is refused before anything is sent."""
+    with pytest.raises(ConfigurationError, match=r"^base_url: ") as refusal:
+        Transport(url, KEY, SECRET, throttle=Throttle(1.0))
+
+    assert "https" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:passphrase@api.gong.io",
+        "http://user:passphrase@api.gong.io",
+        "https://:passphrase@api.gong.io",
+        "https://us@er:passphrase@api.gong.io",
+        "user:passphrase@api.gong.io",
+        "https://user:passphrase@[::1",
+    ],
+)
+def test_login_in_base_url_is_not_repeated(url: str) -> None:
+    """A login in the address is refused, and the message does not tell it."""
+    with pytest.raises(ConfigurationError) as refusal:
+        Transport(url, KEY, SECRET, throttle=Throttle(1.0))
+
+    assert "passphrase" not in "".join(traceback.format_exception(refusal.value))
+
+
+def test_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy for the world cannot reach this machine's own server, and would be told the key in the clear."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with wire() as w, scripted((502, {}, b"")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url)
+        w.get()
+
+        assert proxy.seen == []
+        assert w.sent == [200]
+
+
+# stopping
+
+
+def test_stopped_sends_nothing() -> None:
+    """Once a stop is asked for, no request leaves any more."""
+    with wire() as w:
+        w.patience.set()
+        with pytest.raises(WalkStopped):
+            w.get()
+
+        assert w.sent == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(kind="status", status=503), Fault(kind="status", status=429, retry_after=200)],
+    ids=["waiting to try again", "held back by Gong"],
+)
+def test_stop_ends_a_wait_at_once(fault: Fault) -> None:
+    """Setting the stop event ends the wait of a retry and of a Retry-After within a moment."""
+    stopped = threading.Event()
+    answered = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        answered.set()
+        if stopped.wait(seconds):
+            raise WalkStopped("stopped on request")
+
+    outcome: list[BaseException] = []
+    with Simulator(Tenant(), OPEN, [fault]) as simulator:
+        transport = Transport(simulator.base_url, KEY, SECRET, throttle=Throttle(1.0, sleep=sleep), stopped=stopped)
+
+        def send() -> None:
+            try:
+                transport.send("GET", "/v2/calls")
+            except WalkStopped as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        while not simulator.requests:
+            time.sleep(0.005)
+        began = time.monotonic()
+        stopped.set()
+        thread.join(5)
+        transport.close()
+
+        assert not thread.is_alive()
+        assert time.monotonic() - began < 1.0
+        assert len(outcome) == 1
+        assert len(simulator.requests) == 1
+
+
+def test_closed_transport_sends_nothing() -> None:
+    """A thread that still waits for its turn when the run ends must not send one more request."""
+    with wire() as w:
+        w.get()
+        w.transport.close()
+        with pytest.raises(WalkStopped):
+            w.get()
+
+        assert w.sent == [200]
+
+
+# counts
+
+
+def test_usage_is_counted_by_thread_and_in_all() -> None:
+    """What a request cost, retries included, is known for the thread that sent it and for all together."""
+    with wire(Fault(kind="status", status=503, numbers=[1])) as w:
+        mine: list[int] = []
+
+        def work() -> None:
+            w.get()
+            mine.append(w.transport.used_by_this_thread().requests)
+
+        w.get()
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+        assert mine == [1]
+        assert w.transport.used_by_this_thread().requests == 2
+        assert w.transport.usage.requests == 3
+
+
+def test_latency_is_learnt() -> None:
+    """The time that an answer takes is known after the first one, without the time spent waiting for a turn."""
+    with wire(latency_seconds=0.05) as w:
+        assert w.transport.latency_seconds is None
+        w.get()
+
+        assert w.transport.latency_seconds is not None
+        assert 0.05 <= w.transport.latency_seconds < 0.5
+
+
+@pytest.mark.parametrize("threads", [8])
+def test_threads_share_one_transport(threads: int) -> None:
+    """Many threads may send through one transport; every answer reaches the one that asked."""
+    with wire() as w:
+        wrong: list[str] = []
+
+        def work(number: int) -> None:
+            for _ in range(5):
+                answer = w.transport.send("GET", f"/v2/calls/{number}")
+                if answer.payload["call"]["id"] != str(number):
+                    wrong.append(answer.payload["call"]["id"])
+
+        running = [threading.Thread(target=work, args=(number,)) for number in range(1, threads + 1)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+
+        assert wrong == []
+        assert w.sent == [200] * 5 * threads
