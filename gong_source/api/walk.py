@@ -115,8 +115,9 @@ class Walk(Generic[Part]):
     """An iterator of walked windows that cover `ranges`, which are disjoint and in time order.
 
     `convert` turns the next pages of a window into a part; it runs in a worker thread. `times_of` gives the call times
-    on a page, as a hint to where the calls lie. A window that cannot be loaded is left out and its error put into
-    `failures`. Any other error ends the walk, after the windows that were finished, and is left in `stopped_by`.
+    on a page, as a hint to where the calls lie; `small` says that no range needs to be begun at several places. A
+    window that cannot be loaded is left out and its error put into `failures`. Any other error ends the walk, after the
+    windows that were finished, and is left in `stopped_by`.
     """
 
     def __init__(
@@ -126,6 +127,8 @@ class Walk(Generic[Part]):
         ranges: Iterable[Window],
         convert: Callable[[Window, Sequence[Page]], Part],
         times_of: Callable[[Page], Sequence[datetime]],
+        *,
+        small: bool = False,
     ) -> None:
         self.client = client
         self.failures: list[tuple[Window, GongError]] = []
@@ -136,7 +139,9 @@ class Walk(Generic[Part]):
         self._nodes: list[_Range | _Task[Part]] = [
             _Range(piece)
             for window in ranges
-            for piece in (split(window, _FIRST_PIECES) if window.seconds > _LONG_RANGE_SECONDS else [window])
+            for piece in (
+                split(window, _FIRST_PIECES) if window.seconds > _LONG_RANGE_SECONDS and not small else [window]
+            )
         ]
         self._returned: WalkedWindow[Part] | None = None
         self._ready: deque[_Task[Part]] = deque()
@@ -211,7 +216,10 @@ class Walk(Generic[Part]):
         while self.stopped_by is None and not self._closed and self._in_flight < (wanted := self._wanted()):
             waiting = sum(isinstance(node, _Task) for node in self._nodes)
             position = next((i for i, node in enumerate(self._nodes) if isinstance(node, _Range)), None)
-            if position is None or waiting >= 3 * wanted:  # results wait in memory for those before them
+            if position is None:
+                return
+            # results wait in memory for those before them; but what all wait for has to be begun
+            if position > 0 and waiting >= _FIRST_PIECES + 2 * wanted:
                 return
             found = self._nodes[position]
             assert isinstance(found, _Range)
