@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,7 @@ from gong_source.windows import iso
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gong_source.api.throttle import Rank
     from gong_source.api.transport import Transport
     from gong_source.windows import Window
 
@@ -53,8 +55,16 @@ class Page:
 
     def exact_records(self) -> Records:
         """The records again, with integers of any size; the fast parser makes those over 64 bits inexact."""
-        records: Records = json.loads(self.body)[self.list_key] if self.body else []
+        if not self.body:
+            return []
+        answer = json.loads(self.body, parse_constant=str, parse_float=_finite)
+        records: Records = answer[self.list_key]
         return records
+
+
+def _finite(text: str) -> float | str:
+    """The number, or its text if no float can hold it: JSON knows no infinity."""
+    return value if math.isfinite(value := float(text)) else text
 
 
 class Client:
@@ -64,14 +74,15 @@ class Client:
         self.transport = transport
         self.workspace_id = workspace_id
 
-    def pages(self, endpoint: Endpoint, window: Window) -> Iterator[Page]:
+    def pages(self, endpoint: Endpoint, window: Window, rank: Rank = lambda: 0.0) -> Iterator[Page]:
         """The pages of `window`, until one comes without a page cursor; at least one, which may be empty.
 
-        Raises `UnexpectedAnswer` for an answer without its list or with a page cursor seen before, and
-        `PageCursorExpired` when the walk has to start again.
+        Of the requests that wait for their turn, the one with the lowest `rank` goes first. Raises `UnexpectedAnswer`
+        for an answer without its list or with a page cursor seen before, and `PageCursorExpired` when the walk has to
+        start again.
         """
         seen: set[str] = set()
-        page = self.page(endpoint, window)
+        page = self.page(endpoint, window, rank=rank)
         while True:
             yield page
             if page.cursor is None:
@@ -83,14 +94,12 @@ class Client:
                     request_id=page.request_id,
                 )
             seen.add(page.cursor)
-            page = self.page(endpoint, window, page.cursor)
+            page = self.page(endpoint, window, page.cursor, rank=rank)
 
-    def page(self, endpoint: Endpoint, window: Window, cursor: str | None = None) -> Page:
+    def page(self, endpoint: Endpoint, window: Window, cursor: str | None = None, *, rank: Rank = lambda: 0.0) -> Page:
         """The first page of `window`, or the one that `cursor` points to; a window without rows has one empty page."""
         params, body = self._inputs(endpoint, window, cursor)
         try:
-            # early windows first: they are committed in order, and a run cut short leaves fewer of them unfinished
-            rank = window.start.timestamp()
             answer = self.transport.send(endpoint.method, endpoint.path, params=params, body=body, rank=rank)
         except NoRowsFound as empty:
             return Page([], 0, None, empty.request_id or "", endpoint.list_key, b"")

@@ -8,13 +8,13 @@ which the last requests really went keep any rolling second below the limit even
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import logging
 import math
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from gong_source.errors import ConfigurationError, QuotaExhausted
 from gong_source.windows import iso, next_midnight, seconds_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ _TABLE = """create table if not exists throttle (
     day text not null default '', used integer not null default 0, recent text not null default '') without rowid"""
 _COLUMNS = ("next_slot", "blocked_until", "day", "used", "recent")
 
+# Who goes first, at the moment of choosing: the lowest.
+Rank = Callable[[], float]
 # next_slot, blocked_until: unix seconds; day: UTC date; used: requests on it; recent: unix seconds of the last requests
 _Row = dict[str, Any]
 
@@ -79,11 +81,11 @@ class Throttle:
         self._lock = threading.Lock()
         self._gate = threading.Condition()
         self._tickets = itertools.count()
-        self._waiting: list[tuple[float, int]] = []
+        self._waiting: dict[int, Rank] = {}
         self._taken = False
         self._db: sqlite3.Connection | None = None
 
-    def acquire(self, rank: float = 0.0) -> float:
+    def acquire(self, rank: Rank = lambda: 0.0) -> float:
         """Waits until one request may be sent, counts it, and returns the seconds waited.
 
         Of the threads that wait, the one with the lowest `rank` goes first. Raises `QuotaExhausted` when the wait would
@@ -101,14 +103,14 @@ class Throttle:
         return max(0.0, min(of_run, of_day))
 
     @contextmanager
-    def _turn(self, rank: float) -> Iterator[None]:
-        """One thread at a time, the lowest rank first."""
+    def _turn(self, rank: Rank) -> Iterator[None]:
+        """One thread at a time, the one with the lowest rank by then."""
         with self._gate:
-            ticket = (rank, next(self._tickets))
-            heapq.heappush(self._waiting, ticket)
-            while self._taken or self._waiting[0] != ticket:
+            ticket = next(self._tickets)
+            self._waiting[ticket] = rank
+            while self._taken or min(self._waiting, key=lambda t: (self._waiting[t](), t)) != ticket:
                 self._gate.wait()
-            heapq.heappop(self._waiting)
+            del self._waiting[ticket]
             self._taken = True
         try:
             yield

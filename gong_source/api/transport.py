@@ -37,7 +37,7 @@ from gong_source.windows import now, seconds_after
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gong_source.api.throttle import Throttle
+    from gong_source.api.throttle import Rank, Throttle
 
 _CONNECT_SECONDS = 10.0
 _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
@@ -75,8 +75,8 @@ class Transport:
     """Sends requests to one Gong tenant with one access key; safe to share between threads.
 
     Every attempt, retries included, passes the throttle. Setting `stopped` ends all waits with `WalkStopped`.
-    `read_seconds` bounds the wait for an answer's next bytes. Raises `ConfigurationError` for a base URL that would send
-    the key in the clear.
+    `read_seconds` bounds the wait for an answer's next bytes. Raises `ConfigurationError` for a base URL that would
+    send the key in the clear.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Transport:
         *,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        rank: float = 0.0,
+        rank: Rank = lambda: 0.0,
     ) -> Answer:
         """The answer to one request, retried where the response table says so.
 
@@ -165,7 +165,7 @@ class Transport:
         self._session.close()
         self.throttle.close()
 
-    def _attempt(self, request: requests.PreparedRequest, rank: float) -> tuple[str, requests.Response | None]:
+    def _attempt(self, request: requests.PreparedRequest, rank: Rank) -> tuple[str, requests.Response | None]:
         """What went wrong, if anything did, and the response, if there was one."""
         self._check_stopped()
         self._count(waited=self.throttle.acquire(rank))

@@ -43,14 +43,12 @@ _MOST_CALLS_AT_ONCE = 20_000
 _BURST = 16.0
 # A range this long is cut before its density is known: most often the pieces are right, and no request is wasted.
 _LONG_RANGE_SECONDS = 31 * 86400.0
-_FIRST_PIECES = 8
+_FIRST_PIECES = 9
 # So many before the latency is known: the permitted rate lets no more out in the first second.
 _FIRST_NEEDED = 3
 # With fewer requests than this left in a budget, one window at a time: two half walked are worth nothing.
 _FEW_REQUESTS = 150
 _MOST_IN_FLIGHT = 12
-# Windows in flight beyond those that the rate needs: one that ends or starts leaves no turn unused.
-_SPARE = 1
 # Beyond this many requests a second parsing is the limit, and more windows in flight only cost memory.
 _FASTEST_USEFUL_RATE = 50.0
 _PAGES_PER_PART = 20
@@ -237,7 +235,8 @@ class Walk(Generic[Part]):
         if self.client.transport.throttle.left() < _FEW_REQUESTS:
             return 1
         known = self.client.transport.latency_seconds is not None
-        return self._needed() + (_SPARE if known else 0)
+        # the more there are to choose from, the better the order in which they get their turns
+        return min(_MOST_IN_FLIGHT, 3 * self._needed()) if known else _FIRST_NEEDED
 
     def _needed(self) -> int:
         """How many requests have to be under way at once to use the permitted rate."""
@@ -245,7 +244,7 @@ class Walk(Generic[Part]):
         if transport.latency_seconds is None:
             return _FIRST_NEEDED
         rate = min(transport.throttle.requests_per_second, _FASTEST_USEFUL_RATE)
-        return min(_MOST_IN_FLIGHT - _SPARE, math.ceil(rate * transport.latency_seconds))
+        return min(_MOST_IN_FLIGHT, math.ceil(rate * transport.latency_seconds))
 
     def _carve(self, rest: _Range) -> tuple[_Task[Part], bool]:
         """The next window of `rest`, and whether that uses it up."""
@@ -328,7 +327,7 @@ class Walk(Generic[Part]):
     def _walk_once(self, task: _Task[Part]) -> WalkedWindow[Part] | _Range:
         walked: WalkedWindow[Part] = WalkedWindow(task.window, now())
         pages: list[Page] = []
-        for page in self.client.pages(self._endpoint, task.window):
+        for page in self.client.pages(self._endpoint, task.window, lambda: self._rank(task, walked)):
             if not walked.pages:
                 walked.total, walked.first_request_id = page.total, page.request_id
                 if page.total is not None:
@@ -349,6 +348,17 @@ class Walk(Generic[Part]):
         if pages or not walked.parts:
             walked.parts.append(self._convert(task.window, pages))
         return walked
+
+    def _rank(self, task: _Task[Part], walked: WalkedWindow[Part]) -> float:
+        """Whose turn it is: the earliest window's, so that a run cut short leaves few windows unfinished.
+
+        At the end the turn is that of the window with most pages to come, so that the last ones end together.
+        """
+        with self._changed:
+            unfinished = sum(isinstance(node, _Range) or not node.done for node in self._nodes)
+            if unfinished <= self._needed() + 2:
+                return -math.inf if math.isnan(task.expected) else walked.records - task.expected
+        return task.window.start.timestamp()
 
     def _too_large(self, window: Window, page: Page, total: int) -> _Range | None:
         """`window` as a range, if it holds too many calls to be walked in one go."""
