@@ -177,7 +177,7 @@ def test_lowest_rank_goes_first() -> None:
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in (0.0, 5.0, 3.0, 4.0, 1.0, 2.0)]
     threads[0].start()
-    while not throttle._taken:
+    while throttle._turn_of is None or throttle._waiting:
         time.sleep(0.001)
     for thread in threads[1:]:
         thread.start()

@@ -82,7 +82,7 @@ class Throttle:
         self._gate = threading.Condition()
         self._tickets = itertools.count()
         self._waiting: dict[int, Rank] = {}
-        self._taken = False
+        self._turn_of: int | None = None
         self._db: sqlite3.Connection | None = None
 
     def acquire(self, rank: Rank = lambda: 0.0) -> float:
@@ -108,15 +108,17 @@ class Throttle:
         with self._gate:
             ticket = next(self._tickets)
             self._waiting[ticket] = rank
-            while self._taken or min(self._waiting, key=lambda t: (self._waiting[t](), t)) != ticket:
+            if self._turn_of is None:
+                self._turn_of = ticket
+            while self._turn_of != ticket:
                 self._gate.wait()
             del self._waiting[ticket]
-            self._taken = True
         try:
             yield
         finally:
             with self._gate:
-                self._taken = False
+                # chosen once, by whoever leaves: ranks change while threads wait
+                self._turn_of = min(self._waiting, key=lambda t: (self._waiting[t](), t), default=None)
                 self._gate.notify_all()
 
     def _acquire(self) -> None:
