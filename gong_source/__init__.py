@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from gong_source.runs.check import CheckResult, check
     from gong_source.runs.chunks import LoadResult, Progress
     from gong_source.runs.pipeline import Target
+    from gong_source.runs.repair import Difference
     from gong_source.runs.run import Control
     from gong_source.runs.status import StatusResult, status
     from gong_source.runs.sync import sync
+    from gong_source.runs.verify import VerifyResult, verify
     from gong_source.source import gong
     from gong_source.windows import Window
 
@@ -51,6 +53,7 @@ _HOMES = {
     "Control": "gong_source.runs.run",
     "DatasetLocked": "gong_source.errors",
     "DestinationFailed": "gong_source.errors",
+    "Difference": "gong_source.runs.repair",
     "GongCredentials": "gong_source.connection",
     "GongError": "gong_source.errors",
     "GongSettings": "gong_source.connection",
@@ -65,6 +68,7 @@ _HOMES = {
     "Target": "gong_source.runs.pipeline",
     "Unavailable": "gong_source.errors",
     "UnexpectedAnswer": "gong_source.errors",
+    "VerifyResult": "gong_source.runs.verify",
     "Window": "gong_source.windows",
     "backfill": "gong_source.runs.backfill",
     "check": "gong_source.runs.check",
@@ -73,6 +77,7 @@ _HOMES = {
     "resolve_settings": "gong_source.connection",
     "status": "gong_source.runs.status",
     "sync": "gong_source.runs.sync",
+    "verify": "gong_source.runs.verify",
 }
 
 __all__ = [
@@ -84,6 +89,7 @@ __all__ = [
     "Control",
     "DatasetLocked",
     "DestinationFailed",
+    "Difference",
     "GongCredentials",
     "GongError",
     "GongSettings",
@@ -98,6 +104,7 @@ __all__ = [
     "Target",
     "Unavailable",
     "UnexpectedAnswer",
+    "VerifyResult",
     "Window",
     "__version__",
     "backfill",
@@ -107,6 +114,7 @@ __all__ = [
     "resolve_settings",
     "status",
     "sync",
+    "verify",
 ]
 
 

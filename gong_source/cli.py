@@ -7,6 +7,8 @@ budget, work saved; 128 + n stopped by signal n, work saved.
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import json
 import logging
 import os
@@ -14,6 +16,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gong_source.errors import ConfigurationError, GongError, QuotaExhausted
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from gong_source.runs.chunks import LoadResult
     from gong_source.runs.pipeline import Target
+    from gong_source.runs.verify import VerifyResult
 
 DONE, FAILED, USAGE, INCOMPLETE, PAUSED = 0, 1, 2, 3, 4
 _EXIT_CODES = {"done": DONE, "failed": FAILED, "incomplete": INCOMPLETE, "paused": PAUSED}
@@ -31,7 +35,13 @@ _EXIT_CODES = {"done": DONE, "failed": FAILED, "incomplete": INCOMPLETE, "paused
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    args = _parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    args = _parser(simulate="simulate" in arguments).parse_args(arguments)
+    # rows are trees without cycles: looking for garbage among them, and in all modules at the exit, is a fifth of a run
+    gc.set_threshold(100_000, 50, 50)
+    atexit.register(gc.freeze)
+    # Arrow's own pool keeps what it once had, beside what the database needs a moment later
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         code: int = args.run(args)
@@ -47,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, simulate: bool = True) -> argparse.ArgumentParser:
+    """The parser; the many options of `simulate` only if that is asked for."""
     parser = argparse.ArgumentParser(
         prog="gong-source",
         description="Loads a Gong tenant's calls into DuckDB, Postgres or BigQuery: every call, once, kept true.",
@@ -58,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     check = _command(commands, "check", _check, "ask Gong once: are key, host and scope right, what can the key see?")
     _add_options(check, "--workspace-id")
     sync = _command(commands, "sync", _sync, "load all that is missing up to now, and the lookback again")
+    sync.add_argument("--verify-days", type=float, metavar="N", help="then verify and repair the last N days")
+    sync.add_argument("--publish", type=Path, metavar="PATH", help="then copy the DuckDB file to PATH, for its readers")
     _add_options(sync, *_TARGET_OPTIONS, "--workspace-id", "--max-requests")
     backfill = _command(commands, "backfill", _backfill, "make a past range complete; goes on where it stopped")
     backfill.add_argument("--from", dest="start", required=True, metavar="TIME", help="start, inclusive, UTC")
@@ -65,13 +78,21 @@ def _parser() -> argparse.ArgumentParser:
     backfill.add_argument("--refresh", action="store_true", help="ask also for what is covered already")
     backfill.add_argument("--plan", action="store_true", help="only say what it would take")
     _add_options(backfill, *_TARGET_OPTIONS, "--workspace-id", "--max-requests")
+    verify = _command(commands, "verify", _verify, "compare Gong with the warehouse; repair what differs if asked to")
+    verify.add_argument("--from", dest="start", metavar="TIME", help="start, inclusive, UTC (default: all covered)")
+    verify.add_argument("--to", dest="end", metavar="TIME", help="end, exclusive, UTC (default: all covered)")
+    verify.add_argument("--repair", action="store_true", help="load again what differs, mark deleted calls")
+    verify.add_argument("--deep", action="store_true", help="compare every call, not only counts")
+    verify.add_argument("--accept-deletions", action="store_true", help="mark calls deleted however many are gone")
+    _add_options(verify, *_TARGET_OPTIONS, "--workspace-id", "--max-requests")
     status = _command(commands, "status", _status, "show what the warehouse holds; sends no request")
     _add_options(status, *_TARGET_OPTIONS, "--workspace-id")
     demo = _command(commands, "demo", _demo, "load a simulated tenant into ./gong_demo.duckdb; needs no key")
     demo.add_argument("--calls", type=int, default=3000, help="calls of the simulated tenant (default: 3000)")
-    simulate = commands.add_parser("simulate", help="serve a local Gong API", description="Serve a local Gong API.")
-    simulate.set_defaults(run=_simulate, json=False, log_level="warning")
-    _add_simulator_arguments(simulate)
+    serve = commands.add_parser("simulate", help="serve a local Gong API", description="Serve a local Gong API.")
+    serve.set_defaults(run=_simulate, json=False, log_level="warning")
+    if simulate:
+        _add_simulator_arguments(serve)
     return parser
 
 
@@ -121,12 +142,17 @@ def _check(args: argparse.Namespace) -> int:
 def _sync(args: argparse.Namespace) -> int:
     from gong_source import console
     from gong_source.connection import resolve_settings
+    from gong_source.runs.publish import check_publish, publish
     from gong_source.runs.run import Control
     from gong_source.runs.sync import sync
 
-    settings = resolve_settings(workspace_id=args.workspace_id)
+    settings = resolve_settings(workspace_id=args.workspace_id, verify_days=args.verify_days)
+    if args.publish is not None:
+        check_publish(_target(args), args.publish)
     with _stop_on_signals() as (stopped, signals), console.progress() as show:
         result = sync(_target(args), settings=settings, control=Control(stopped, args.max_requests, show, console.note))
+    if args.publish is not None and result.status != "failed":
+        publish(args.publish, _target(args))
     return _load_code(args, result, signals)
 
 
@@ -154,6 +180,27 @@ def _backfill(args: argparse.Namespace) -> int:
             control=Control(stopped, args.max_requests, show, console.note),
         )
     return _load_code(args, result, signals)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from gong_source import console
+    from gong_source.connection import resolve_settings
+    from gong_source.runs.run import Control
+    from gong_source.runs.verify import verify
+    from gong_source.windows import parse
+
+    with _stop_on_signals() as (stopped, signals), console.progress() as show:
+        result = verify(
+            _target(args),
+            start=parse(args.start, "--from") if args.start else None,
+            end=parse(args.end, "--to") if args.end else None,
+            repair=args.repair,
+            deep=args.deep,
+            accept_deletions=args.accept_deletions,
+            settings=resolve_settings(workspace_id=args.workspace_id),
+            control=Control(stopped, args.max_requests, show, console.note),
+        )
+    return _finish(args, result, console.verify_text(result), signals)
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -189,7 +236,12 @@ def _target(args: argparse.Namespace) -> Target:
 def _load_code(args: argparse.Namespace, result: LoadResult, signals: list[int]) -> int:
     from gong_source import console
 
-    _print(args, result.as_json(), console.load_text(result))
+    return _finish(args, result, console.load_text(result), signals)
+
+
+def _finish(args: argparse.Namespace, result: LoadResult | VerifyResult, text: str, signals: list[int]) -> int:
+    """Prints the result of a run, and returns its exit code."""
+    _print(args, result.as_json(), text)
     if result.message:
         print(f"gong-source {args.command}: {result.message}", file=sys.stderr)
     return 128 + signals[0] if result.interrupted and signals else _EXIT_CODES[result.status]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SECTIONS = ("sources", "gong")
 DEFAULT_DAYS = 30
+DELETED_CALLS = ("keep", "redact", "remove")
 
 
 @configspec
@@ -57,6 +58,14 @@ class GongSettings(BaseConfiguration):
     """The longest that a run waits for Gong's Retry-After; beyond it, the run stops cleanly."""
     daily_request_budget: int = 10_000
     """Requests that all runs on this key may send in one UTC day."""
+    verify_days: float = 0.0
+    """How many of the last days each sync verifies and repairs when it has loaded; 0: none."""
+    verify_request_budget: int = 200
+    """Requests that a sync may spend on that."""
+    deleted_calls: str = "keep"
+    """What a repair does with calls that Gong no longer lists: keep the row, redact its content, or remove it."""
+    max_deleted_share: float = 0.2
+    """The share of a window's calls that may be gone before a person has to confirm that they are deleted."""
 
     def on_resolved(self) -> None:
         """Checks each setting's bounds; raises `ConfigurationError`."""
@@ -66,6 +75,14 @@ class GongSettings(BaseConfiguration):
             raise ConfigurationError(f"daily_request_budget: {self.daily_request_budget} must be at least 1")
         if self.max_wait_seconds < 0:
             raise ConfigurationError(f"max_wait_seconds: {self.max_wait_seconds:g} must not be negative")
+        if not 0 <= self.verify_days <= 3650:
+            raise ConfigurationError(f"verify_days: {self.verify_days:g} must lie between 0 and 3650")
+        if self.verify_request_budget < 1:
+            raise ConfigurationError(f"verify_request_budget: {self.verify_request_budget} must be at least 1")
+        if self.deleted_calls not in DELETED_CALLS:
+            raise ConfigurationError(f"deleted_calls: {self.deleted_calls!r}; choose {', '.join(DELETED_CALLS)}")
+        if not 0 <= self.max_deleted_share <= 1:
+            raise ConfigurationError(f"max_deleted_share: {self.max_deleted_share:g} must lie between 0 and 1")
 
     def start(self, now: datetime) -> datetime:
         """The start of the first sync: `start_date`, else 30 days before `now`."""

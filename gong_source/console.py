@@ -12,12 +12,17 @@ from gong_source.windows import iso
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from gong_source.runs.arrivals import Delays
     from gong_source.runs.backfill import Plan
     from gong_source.runs.chunks import LoadResult, Progress
+    from gong_source.runs.ledger import Verified
+    from gong_source.runs.repair import Difference
     from gong_source.runs.status import StatusResult
+    from gong_source.runs.verify import VerifyResult
     from gong_source.windows import Window
 
 _SECONDS_BETWEEN_LINES = 30.0
+_MOST_LINES = 50
 
 
 def note(text: str) -> None:
@@ -89,7 +94,37 @@ def load_text(result: LoadResult) -> str:
             "Gong listed no call: there is none in this range, or the key may not see calls (it answers alike)"
         )
     lines += result.failures
+    if result.verification is not None:
+        lines.append(verify_text(result.verification))
     return "\n".join(lines)
+
+
+def verify_text(result: VerifyResult) -> str:
+    """What a verification found and did, for people."""
+    counts = "" if result.gong_calls is None else f": Gong {result.gong_calls:,} calls, here {result.held_calls:,}"
+    lines = [
+        f"verify {result.outcome}{counts}; {len(result.differing):,} windows differ, {result.requests:,} requests,"
+        f" {duration(result.seconds)}"
+    ]
+    if result.windows:
+        lines += ["", *_differences(result.windows), ""]
+    if result.marked_deleted:
+        lines.append(f"{result.marked_deleted:,} calls that Gong no longer lists got deleted_at")
+    if unsettled := result.total("unsettled"):
+        lines.append(f"Gong counts {unsettled:,} calls that it does not list yet; it is still processing them")
+    return "\n".join([*lines, *result.failures])
+
+
+def _differences(windows: list[Difference]) -> list[str]:
+    names = ("gong", "held", "missing", "changed", "surplus", "unsettled", "outcome")
+    cells = [["from (UTC)", "to (UTC)", *names]]
+    cells += [
+        [iso(found.window.start), iso(found.window.end), *(str(getattr(found, name)) for name in names)]
+        for found in windows[:_MOST_LINES]
+    ]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+    return lines + ([f"and {len(windows) - _MOST_LINES:,} more"] if len(windows) > _MOST_LINES else [])
 
 
 def plan_text(plan: Plan) -> str:
@@ -119,9 +154,36 @@ def status_text(result: StatusResult) -> str:
         ("unsettled", _windows(result.unsettled)),
         ("next lookback", str(result.lookback) if result.lookback else "-"),
         ("last run", f"{_time(result.last_run)} ({result.last_run_mode})" if result.last_run else "never"),
+        ("last verified", _verified(result.verified)),
+        ("arrivals", _arrivals(result.arrivals)),
         ("requests today", f"{result.requests_today:,}"),
     ]
     return "\n".join(f"{name:<15}{value}" for name, value in facts)
+
+
+def _verified(verified: Verified | None) -> str:
+    if verified is None:
+        return "never"
+    deep = ", every call" if verified.deep else ""
+    return f"{iso(verified.at)}: {verified.window} {verified.outcome}{deep}"
+
+
+def _arrivals(delays: Delays | None) -> str:
+    if delays is None:
+        return "no call arrived late in the last 90 days"
+    found = "no late call found by a sync in 90 days"
+    if delays.calls:
+        found = (
+            f"{delays.calls:,} late calls in 90 days, after {_days(delays.median)} (median), {_days(delays.p99)} (99 %)"
+            f", {_days(delays.longest)} (longest)"
+        )
+    if delays.beyond:
+        found += f"; {delays.beyond:,} came after the lookback had passed"
+    return f"{found}; " + ("the lookback is long enough" if delays.enough else "make lookback_days longer")
+
+
+def _days(days: float) -> str:
+    return duration(days * 86400) if days < 2 else f"{days:.1f} days"
 
 
 def _time(moment: object) -> str:

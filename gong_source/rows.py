@@ -7,8 +7,9 @@ so that nothing Gong says is lost and no surprise stops a load.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -36,6 +37,12 @@ _ARROW_TYPES = {
 }
 _WIRE_TYPES: dict[str, type] = {"text": str, "timestamp": str, "bigint": int, "bool": bool}
 _NONE = type(None)
+# a call as Gong sends it
+_SENT = pa.struct(
+    [(field, _ARROW_TYPES["text" if c.type == "timestamp" else c.type]) for field, c in CALLS.fields.items()]
+)
+_TOO_FINE = re.compile(r"([.,]\d{6})\d+")  # below a microsecond
+_UNFIT = (TypeError, ValueError, OverflowError, pa.ArrowException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +91,11 @@ def calls_batch(pages: Sequence[Page], window: Window, filed_by: FiledBy | None)
     Raises `RecordError` for a call without a usable id.
     """
     records = [record for page in pages for record in page.records]
-    plain = set(map(type, records)) <= {dict} and {type(record.get("id")) for record in records} <= {str}
-    arrays, values, extras = _columns(records if plain else _exact(pages))
-    if plain and any(type(value) in {float, dict, list} for extra in extras.values() for value in extra.values()):
-        # the fast parser may have cost a large integer its last digits
-        arrays, values, extras = _columns(_exact(pages))
-    if any(not call_id.isprintable() or not call_id.strip() for call_id in values["id"]):
-        _exact(pages)
-    call_times, learnt, ambiguous = _call_times(values, window, filed_by)
+    arrays, extras = _as_sent(records, pages) or _one_by_one(_exact(pages))
+    call_times, learnt, ambiguous = _call_times(arrays, window, filed_by)
     size = len(records)
     kept = [json.dumps(extras[row], sort_keys=True) if row in extras else None for row in range(size)]
-    arrays["call_time"] = pa.array(call_times, _ARROW_TYPES["timestamp"])
+    arrays["call_time"] = call_times
     arrays["extra"] = pa.array(kept, pa.string())
     arrays["deleted_at"] = pa.nulls(size, _ARROW_TYPES["timestamp"])
     schema = arrow_schema(CALLS)
@@ -110,7 +111,7 @@ def _exact(pages: Iterable[Page]) -> list[dict[str, Any]]:
             call_id = record.get("id") if isinstance(record, dict) else None
             if type(call_id) is int:
                 call_id = str(call_id)
-            if not isinstance(call_id, str) or not call_id.strip() or not call_id.isprintable():
+            if not _is_id(call_id):
                 raise RecordError(
                     f"call {position + 1} of a page has no usable id: {json.dumps(record)[:80]}"
                     f" (Gong's request id: {page.request_id}); nothing of its window is loaded, the next run asks again"
@@ -119,42 +120,85 @@ def _exact(pages: Iterable[Page]) -> list[dict[str, Any]]:
     return exact
 
 
-_Columns = tuple[dict[str, pa.Array], dict[str, list[Any]], dict[int, dict[str, Any]]]
+def _is_id(value: object) -> bool:
+    return type(value) is str and value.isprintable() and not value.isspace() and value != ""
 
 
-def _columns(records: Sequence[dict[str, Any]]) -> _Columns:
-    """The columns of the API fields as Arrow arrays and as values, and by row what they cannot hold."""
+# the columns of the API fields, and by row what they cannot hold
+_Columns = tuple[dict[str, pa.Array], dict[int, dict[str, Any]]]
+
+
+def _as_sent(records: Sequence[Any], pages: Sequence[Page]) -> _Columns | None:
+    """The columns, built at once, if every value fits as it was sent; else None. Five times faster than one by one."""
+    if not set(map(type, records)) <= {dict} or any(b"\\u0000" in page.body for page in pages):
+        return None
+    if not all(_is_id(record.get("id")) for record in records):
+        return None
+    extras = _unknown(records)
+    if any(type(value) in {float, dict, list} for extra in extras.values() for value in extra.values()):
+        # the fast parser may have cost a large integer its last digits
+        extras = _unknown(_exact(pages))
+    arrays = {}
+    try:
+        for (field, column), array in zip(CALLS.fields.items(), pa.array(records, _SENT).flatten(), strict=True):
+            if column.type == "bigint" and not {type(record.get(field)) for record in records} <= {int, _NONE}:
+                return None
+            arrays[column.name] = array.cast(_ARROW_TYPES[column.type])
+            if column.type == "timestamp":
+                pc.min_max(arrays[column.name]).as_py()  # raises for a year that Python does not know
+    except _UNFIT:
+        return None
+    return arrays, extras
+
+
+def _unknown(records: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """By row, the fields without a column."""
     known = CALLS.fields.keys()
-    extras: dict[int, dict[str, Any]] = {}
-    for row, record in enumerate(records):
-        if not record.keys() <= known:
-            extras[row] = {field: value for field, value in record.items() if field not in known}
-    arrays, values = {}, {}
+    return {
+        row: {field: value for field, value in record.items() if field not in known}
+        for row, record in enumerate(records)
+        if not record.keys() <= known
+    }
+
+
+def _one_by_one(records: Sequence[dict[str, Any]]) -> _Columns:
+    """The columns, with each value looked at."""
+    extras = _unknown(records)
+    arrays = {}
     for field, column in CALLS.fields.items():
         wire = [record.get(field) for record in records]
         try:
-            arrays[column.name], values[column.name] = _fitting(wire, column)
-        except (TypeError, ValueError, OverflowError, pa.ArrowException):
-            arrays[column.name], values[column.name] = _fitting(
+            arrays[column.name] = _fitting(wire, column)
+        except _UNFIT:
+            arrays[column.name] = _fitting(
                 [_fitted(value, row, column, extras) for row, value in enumerate(wire)], column
             )
-    return arrays, values, extras
+    return arrays, extras
 
 
-def _fitting(wire: list[Any], column: Column) -> tuple[pa.Array, list[Any]]:
-    """The values as an Arrow array and as Python's; raises if one of them does not fit the column exactly."""
+def _fitting(wire: list[Any], column: Column) -> pa.Array:
+    """The values as an Arrow array; raises if one of them does not fit the column exactly."""
     if not set(map(type, wire)) <= {_WIRE_TYPES[column.type], _NONE}:
         raise TypeError(f"a value that is not {column.type}")
-    values = wire
     if column.type == "timestamp":
-        parse = datetime.fromisoformat
-        values = [value if value is None else parse(value) for value in wire]
-        if any(value is not None and value.tzinfo is None for value in values):
-            raise ValueError("a time without an offset")
-    array = pa.array(values, _ARROW_TYPES[column.type])
-    if column.type == "text" and pc.any(pc.match_substring(array, "\0")).as_py():
+        return pa.array([None if value is None else _instant(value) for value in wire], _ARROW_TYPES["timestamp"])
+    array = pa.array(wire, _ARROW_TYPES[column.type])
+    if column.type == "text" and _holds_nul(array):
         raise ValueError("a NUL, which Postgres cannot hold")
-    return array, values
+    return array
+
+
+def _instant(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None or _TOO_FINE.search(text):
+        raise ValueError("a time without an offset, or finer than a microsecond")
+    return time.astimezone(UTC)
+
+
+def _holds_nul(texts: pa.Array) -> bool:
+    data = texts.buffers()[2]
+    # the raw bytes first, as that is twenty times faster; what pads them may hold a NUL too
+    return data is not None and b"\0" in data.to_pybytes() and bool(pc.any(pc.match_substring(texts, "\0")).as_py())
 
 
 def _fitted(value: Any, row: int, column: Column, extras: dict[int, dict[str, Any]]) -> Any:
@@ -165,8 +209,10 @@ def _fitted(value: Any, row: int, column: Column, extras: dict[int, dict[str, An
         return str(value)
     try:
         _fitting([value], column)
-    except (TypeError, ValueError, OverflowError, pa.ArrowException):
+    except _UNFIT:
         extras.setdefault(row, {})[str(column.field)] = value
+        if type(value) is str and column.type == "timestamp" and _TOO_FINE.search(value):
+            return _fitted(_TOO_FINE.sub(r"\1", value), row, column, {})
         if type(value) is not str or column.type != "text":
             return None
         # a NUL, or half a surrogate pair: the rest of the text is still worth having
@@ -175,30 +221,32 @@ def _fitted(value: Any, row: int, column: Column, extras: dict[int, dict[str, An
 
 
 def _call_times(
-    values: Mapping[str, list[Any]], window: Window, filed_by: FiledBy | None
-) -> tuple[list[datetime | None], FiledBy | None, Ambiguous | None]:
+    arrays: Mapping[str, pa.Array], window: Window, filed_by: FiledBy | None
+) -> tuple[pa.Array, FiledBy | None, Ambiguous | None]:
     """The call time of each call, the rule learnt from the window's edges, and a call that could tell the rule.
 
     Gong answered for `window`, so a time outside of it cannot be the one that files the call.
     """
-    times: list[datetime | None] = []
-    ambiguous: Ambiguous | None = None
+    scheduled, started = arrays["scheduled"], arrays["started"]
+    start, end = (pa.scalar(bound, _ARROW_TYPES["timestamp"]) for bound in (window.start, window.end))
+    conference = pc.fill_null(pc.equal(arrays["direction"], "Conference"), fill_value=False)
+    by_schedule = pc.or_(conference, filed_by == "scheduled")
+    # of a call that shows neither, only the window that listed it is known
+    first = pc.coalesce(pc.if_else(by_schedule, scheduled, started), scheduled, started, start)
+    second = pc.coalesce(pc.if_else(by_schedule, started, scheduled), first)
+    in_first, in_second = (pc.and_(pc.less_equal(start, time), pc.less(time, end)) for time in (first, second))
+    times = pc.if_else(pc.and_not(in_second, in_first), second, first)
+    telling = pc.and_not(pc.not_equal(first, second), conference)
     learnt: FiledBy | None = None
-    rows = zip(values["id"], values["direction"], values["scheduled"], values["started"], strict=True)
-    for call_id, direction, scheduled, started in rows:
-        if scheduled is None or started is None or scheduled == started:
-            # of a call that shows neither, only the window that listed it is known
-            times.append((started if scheduled is None else scheduled) or window.start)
-            continue
-        conference = direction == "Conference"
-        first, second = (scheduled, started) if conference or filed_by == "scheduled" else (started, scheduled)
-        inside = first in window
-        if inside == (second in window):
-            if inside and not conference and ambiguous is None:
-                ambiguous = Ambiguous(call_id, scheduled, started)
-        elif not conference:
-            learnt = "scheduled" if (first if inside else second) is scheduled else "started"
-        times.append(first if inside or second not in window else second)
+    ambiguous: Ambiguous | None = None
+    edges = pc.indices_nonzero(pc.and_(telling, pc.xor(in_first, in_second)))
+    if len(edges):
+        row = edges[-1].as_py()
+        learnt = "scheduled" if times[row] == scheduled[row] else "started"
+    inside = pc.indices_nonzero(pc.and_(telling, pc.and_(in_first, in_second)))
+    if len(inside):
+        row = inside[0].as_py()
+        ambiguous = Ambiguous(arrays["id"][row].as_py(), scheduled[row].as_py(), started[row].as_py())
     return times, learnt, ambiguous
 
 

@@ -21,7 +21,7 @@ from gong_source.tables import CALL_WINDOWS, CALLS, Table
 from gong_source.windows import Window, iso, now, parse, reach, seconds_after, union, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from dlt.extract import DltResource, DltSource
@@ -88,14 +88,24 @@ def gong(
 def _sync(
     client: Client, settings: GongSettings, start: datetime, covered: dlt.sources.incremental[Any]
 ) -> Iterator[Any]:
-    """All that is missing up to now, or up to the end of a scheduler's interval."""
+    """All that is missing up to now, or just the interval that a scheduler has set.
+
+    The resource's state says that all of `[covered_from, watermark)` has been asked for, in one workspace.
+    """
     state = dlt.current.resource_state()
     since = utc(cast("datetime", covered.start_value))
-    end = utc(covered.end_value) if covered.end_value is not None else now()
-    known_from = parse(state["covered_from"]) if "covered_from" in state else since
-    if state.get("workspace_id") != settings.workspace_id:
-        since = known_from = start
-    ranges = [Window(lo, hi) for lo, hi in ((start, known_from), (since, end)) if lo < hi]
+    interval = covered.end_value is not None
+    end = utc(cast("datetime", covered.end_value)) if interval else now()
+    if not interval and state.get("workspace_id") != settings.workspace_id:
+        covered.advance(start)
+        since = start
+        state.update(workspace_id=settings.workspace_id, covered_from=iso(start))
+    if not interval and "covered_from" not in state:
+        # without a first run of its own, nothing is known of the time before
+        state["covered_from"] = iso(since)
+    known_from = since if interval else parse(state["covered_from"])
+    missing = [] if interval or known_from <= start else [Window(start, known_from)]
+    ranges = [*missing, *([Window(since, end)] if since < end else [])]
     converter = CallsConverter(client, state.get("filed_by"))
     walk = Walk(client, CALLS_ENDPOINT, union(ranges), converter, page_times)
     package = CallsPackage(walk, converter, mode="sync", watermark=since)
@@ -109,10 +119,9 @@ def _sync(
         logger.warning("stopped before the end, what was walked is loaded: %s", walk.stopped_by)
     elif walk.stopped_by is not None:
         raise walk.stopped_by
-    if covered.end_value is None:
-        if package.watermark is not None and not walk.stopped_by:
-            state["covered_from"] = iso(min(start, known_from))
-        state["workspace_id"] = settings.workspace_id
+    walked = [Window(row["window_start"], row["window_end"]) for row in package.rows]
+    if missing and reach(start, walked) >= known_from:
+        state["covered_from"] = iso(start)
 
 
 def chunk_source(package: CallsPackage, start: datetime) -> DltSource:
@@ -129,16 +138,30 @@ def chunk_source(package: CallsPackage, start: datetime) -> DltSource:
         yield from package.items(None)
 
     def chunk() -> DltResource:
-        return _resource(standing if package.watermark is None else moving)
+        return _resource(standing if package.watermark is None else moving, *package.also_create)
 
     return dlt.source(chunk, name="gong", section="gong")()
 
 
-def _resource(function: Callable[..., Iterator[Any]]) -> DltResource:
-    """The resource `calls`, which also writes the ledger, with all that dlt has to know of both tables."""
+def rows_source(table: Table, rows: Sequence[Mapping[str, Any]]) -> DltSource:
+    """A dlt source that adds rows of our own making to `table`."""
+
+    def additions() -> Iterator[Any]:
+        load_id: str = dlt.current.load_package_state()["load_id"]
+        yield dlt.mark.with_table_name(with_load_id(to_table(table, rows), load_id), table.name)
+
+    def addition() -> DltResource:
+        return _resource(additions, table)
+
+    return dlt.source(addition, name="gong", section="gong")()
+
+
+def _resource(function: Callable[..., Iterator[Any]], *more: Table) -> DltResource:
+    """The resource `calls`, which also writes the ledger and `more`, with all that dlt has to know of these tables."""
     resource: DltResource = dlt.resource(function, name=CALLS.name, max_table_nesting=0)()
-    # the variant first: a variant starts from the hints that the resource has by then
-    resource.apply_hints(table_name=CALL_WINDOWS.name, create_table_variant=True, **_hints(CALL_WINDOWS))
+    # the variants first: a variant starts from the hints that the resource has by then
+    for table in (CALL_WINDOWS, *more):
+        resource.apply_hints(table_name=table.name, create_table_variant=True, **_hints(table))
     resource.apply_hints(**_hints(CALLS))
     return resource
 
@@ -198,6 +221,7 @@ class CallsPackage:
     """What of a walk goes into one dlt package: whole windows, with their ledger rows, until a bound is reached.
 
     `watermark` is where "covered up to" stands, and moves, also over what is `covered` already; None leaves it alone.
+    The tables `also_create` are made, empty, with the first package; the run fills them after the load.
     After `items` the tallies tell what the package holds.
     """
 
@@ -206,6 +230,7 @@ class CallsPackage:
     mode: str
     watermark: datetime | None = None
     covered: Sequence[Window] = ()
+    also_create: Sequence[Table] = ()
     max_calls: float = float("inf")
     max_seconds: float = float("inf")
     clock: Callable[[], float] = time.monotonic
@@ -223,8 +248,8 @@ class CallsPackage:
         if CALLS.name not in dlt.current.source_schema().tables:
             yield with_load_id(to_table(CALLS, []), load_id)
         waiting: list[pa.Table] = []
-        for table in self._tables():
-            waiting.append(table)
+        for calls in self._tables():
+            waiting.append(calls)
             if sum(map(len, waiting)) >= _ROWS_PER_YIELD:
                 yield with_load_id(pa.concat_tables(waiting), load_id)
                 waiting = []
@@ -233,6 +258,9 @@ class CallsPackage:
         if self.rows or CALL_WINDOWS.name not in dlt.current.source_schema().tables:
             ledger = with_load_id(to_table(CALL_WINDOWS, self.rows), load_id)
             yield dlt.mark.with_table_name(ledger, CALL_WINDOWS.name)
+        for table in self.also_create:
+            if table.name not in dlt.current.source_schema().tables:
+                yield dlt.mark.with_table_name(with_load_id(to_table(table, []), load_id), table.name)
         if covered is not None and self.watermark is not None:
             covered.advance(max(self.watermark, utc(cast("datetime", covered.last_value))))
         if self.converter.filed_by is not None:

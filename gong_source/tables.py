@@ -64,8 +64,8 @@ CALLS = Table(
         Column(
             "call_time",
             "timestamp",
-            "The time by which Gong files the call: scheduled or started, UTC; of a call that shows neither, the start of"
-            " the window in which Gong listed it.",
+            "The time by which Gong files the call: scheduled or started, UTC; of a call that shows neither, the start"
+            " of the window in which Gong listed it.",
         ),
         Column("extra", "text", "JSON object of all that Gong sent and no column can hold; null if nothing."),
         Column("deleted_at", "timestamp", "When the call was found to be no longer listed by Gong, UTC; else null."),
@@ -96,6 +96,43 @@ CALL_WINDOWS = Table(
 )
 
 TABLES = (CALLS, CALL_WINDOWS)
+
+VERIFICATIONS = Table(
+    "verifications",
+    "One row for each comparison of Gong with this dataset.",
+    (
+        Column("verification_id", "text", "Identifies the verification."),
+        Column("verified_from", "timestamp", "Start of the range verified, inclusive, UTC."),
+        Column("verified_to", "timestamp", "End of the range verified, exclusive, UTC."),
+        Column("workspace_id", "text", "The workspace asked for; null: all workspaces."),
+        Column("is_deep", "bool", "True: every call was compared; false: counts, and the calls where they differ."),
+        Column("is_repair", "bool", "Whether what differed was to be repaired."),
+        Column("outcome", "text", "clean, repaired, differs, refused (too many calls gone), paused or failed."),
+        Column("gong_calls", "bigint", "Gong's count of the calls in the range; null if the run ended before."),
+        Column("held_calls", "bigint", "Calls held in the range before any repair; null if the run ended before."),
+        Column("differing_windows", "bigint", "Windows in which Gong and this dataset differed."),
+        Column("missing", "bigint", "Calls listed by Gong and not held."),
+        Column("changed", "bigint", "Calls held otherwise than Gong lists them."),
+        Column("surplus", "bigint", "Calls held that Gong no longer lists."),
+        Column("unsettled", "bigint", "Calls that Gong counts and does not list yet."),
+        Column("marked_deleted", "bigint", "Calls that got deleted_at."),
+        Column("requests", "bigint", "Requests sent."),
+        Column("started_at", "timestamp", "When the verification began, UTC."),
+        Column("finished_at", "timestamp", "When the verification ended, UTC."),
+    ),
+)
+
+CALL_ARRIVALS = Table(
+    "call_arrivals",
+    "One row for each call ever loaded: when it was first seen here.",
+    (
+        Column("id", "text", "Gong's id of the call."),
+        Column("first_seen_at", "timestamp", "When the load that first held the call was committed, UTC."),
+        Column("load_id", "text", "That load, in _dlt_loads and call_windows."),
+        Column("mode", "text", "The run that brought it: sync, backfill or repair."),
+        Column("is_late", "bool", "Whether its window had been asked for before, and the call was not listed then."),
+    ),
+)
 
 # dlt's own column on every table: in `calls`, the load in which the row last changed.
 LOAD_ID_COLUMN = "_dlt_load_id"

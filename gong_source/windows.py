@@ -65,21 +65,11 @@ def parse(text: str | datetime | date, name: str = "date") -> datetime:
 
     Raises `ConfigurationError`, naming `name`, when it is neither.
     """
-    if isinstance(text, datetime):
-        return utc(text)
-    if isinstance(text, date):
+    if isinstance(text, date) and not isinstance(text, datetime):
         return datetime(text.year, text.month, text.day, tzinfo=UTC)
-    import pendulum  # late: half of the commands never read a date
-
-    parsed: object = None
     with suppress(ValueError, OverflowError):
-        # exact: else "10:00" would silently become ten o'clock of today
-        parsed = pendulum.parse(text.strip(), exact=True)
-    if isinstance(parsed, datetime):
-        return utc(parsed)
-    if isinstance(parsed, date):
-        return parse(date(parsed.year, parsed.month, parsed.day))
-    raise ConfigurationError(f"{name}: {text!r} is not a date; write 2026-01-31 or 2026-01-31T09:00:00Z")
+        return utc(text if isinstance(text, datetime) else datetime.fromisoformat(text.strip()))
+    raise ConfigurationError(f"{name}: {str(text)!r} is not a date; write 2026-01-31 or 2026-01-31T09:00:00Z")
 
 
 def days_before(instant: datetime, days: float) -> datetime:

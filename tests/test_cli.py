@@ -250,7 +250,7 @@ def test_second_run_at_the_same_time_leaves_and_says_who_holds_the_dataset(serve
 def test_interrupt_loads_what_was_walked(serve: Serve) -> None:
     """SIGTERM ends the run soon, with exit code 143 and the finished windows loaded; the next run completes it."""
     simulator = serve(tenant_of(12_000), latency_seconds=0.05)
-    process = start_command("sync", "--json", simulator=simulator)
+    process = start_command("sync", "--json", simulator=simulator, SOURCES__GONG__REQUESTS_PER_SECOND="40")
     while len(simulator.requests) < 80:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)

@@ -144,11 +144,13 @@ def test_quota_in_mid_run_commits_what_was_walked(
     reached = rows("select max(watermark) from gong.call_windows")[0][0]
 
     # another address is another throttle: the rest comes without the wait
-    pipeline.run(source(serve(tenant), start_date=iso(days_ago(28))))
+    rest = serve(tenant)
+    pipeline.run(source(rest, start_date=iso(days_ago(28))))
 
     assert "Gong asks to wait until" in caplog.text
     assert 0 < loaded < 12_000
     assert days_ago(28) < reached < END
+    assert min(r.query["fromDateTime"] for r in rest.requests) >= iso(reached - timedelta(days=7))
     assert rows("select count(*) from gong.calls") == [(12_000,)]
 
 

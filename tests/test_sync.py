@@ -213,8 +213,9 @@ def test_call_without_id_fails_its_window_and_only_that(serve: Serve, settings_f
 def test_quota_in_the_middle_ends_in_a_clean_stop_and_goes_on_later(serve: Serve, settings_for: SettingsFor) -> None:
     """What was walked is loaded, the result says when to come back, and nothing but unfinished windows is repeated."""
     tenant = Tenant.generate(20_000, start=days_ago(28), end=END, seed=8)
-    simulator = serve(tenant, faults=(Fault(kind="status", status=429, retry_after=21_600, numbers=range(90, 96)),))
-    settings = settings_for(simulator, start_date=iso(days_ago(28)))
+    fault = Fault(kind="status", status=429, retry_after=21_600, numbers=range(90, 96))
+    simulator = serve(tenant, faults=(fault,), latency_seconds=0.02)
+    settings = settings_for(simulator, start_date=iso(days_ago(28)), requests_per_second=40.0)
 
     paused = sync(settings=settings)
     again = sync(settings=settings)

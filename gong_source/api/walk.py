@@ -177,7 +177,7 @@ class Walk(Generic[Part]):
         with self._changed:
             counts = [n.calls if isinstance(n, _Range) else n.expected for n in self._nodes]
         known = [count for count in counts if count is not None and not math.isnan(count)]
-        return round(sum(known)) if len(known) == len(counts) else None
+        return max(0, round(sum(known))) if len(known) == len(counts) else None
 
     def close(self) -> None:
         """Ends the walk; its threads leave as soon as the request they wait for has ended."""
@@ -250,7 +250,7 @@ class Walk(Generic[Part]):
         """The next window of `rest`, and whether that uses it up."""
         if rest.calls is None:
             return _Task(rest.window, rest, math.nan), True
-        to_come = sum(node.calls or 0.0 for node in self._nodes if isinstance(node, _Range))
+        to_come = sum(max(node.calls or 0.0, 0.0) for node in self._nodes if isinstance(node, _Range))
         # smaller ones towards the end, so that the last windows in flight end together
         target = max(_SMALLEST_TARGET_CALLS, to_come / (1.5 * self._needed()))
         target = max(1.0, min(target, TARGET_CALLS, self._affordable()))
@@ -274,7 +274,8 @@ class Walk(Generic[Part]):
     def _learn_total(self, task: _Task[Part], total: int) -> None:
         """Corrects what is left of the range that `task` was carved from."""
         if task.rest.calls is not None:
-            task.rest.calls = max(0.0, task.rest.calls + task.expected - total)
+            # below zero while others carved from it still promise calls that turned out to lie here
+            task.rest.calls += task.expected - total
             task.rest.density = total / task.window.seconds
         task.expected = total
 

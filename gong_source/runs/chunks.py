@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from gong_source.api.client import CALLS
 from gong_source.api.walk import Walk, WalkedWindow
 from gong_source.errors import GongError, QuotaExhausted, WalkStopped
-from gong_source.rows import page_times
+from gong_source.rows import Batch, page_times
+from gong_source.runs.arrivals import record_arrivals
 from gong_source.source import CallsConverter, CallsPackage, chunk_source
+from gong_source.tables import CALL_ARRIVALS
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from gong_source.rows import Batch
     from gong_source.runs.pipeline import Warehouse
     from gong_source.runs.run import Run
+    from gong_source.runs.verify import VerifyResult
     from gong_source.windows import Window
+
+    Wanted = Callable[[WalkedWindow[Batch]], bool]
 
 Status = Literal["done", "paused", "incomplete", "failed"]
 
@@ -71,6 +75,7 @@ class LoadResult:
     watermark: datetime | None = None
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    verification: VerifyResult | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON's types, times in RFC 3339."""
@@ -91,6 +96,7 @@ class LoadResult:
             "watermark": iso(self.watermark) if self.watermark else None,
             "seconds": round(self.seconds, 3),
             "notes": self.notes,
+            "verification": self.verification.as_json() if self.verification else None,
         }
 
 
@@ -98,8 +104,38 @@ def _pair(window: Window) -> list[str]:
     return [iso(window.start), iso(window.end)]
 
 
-def load_ranges(run: Run, result: LoadResult, *, watermark: datetime | None = None) -> None:
+class _Sifted(Walk[Batch]):
+    """A walk that hands out only those windows that `wanted` picks; it is asked once for each, in time order.
+
+    `passed_over` counts the records of the others, and `on_passed_over` is told of each.
+    """
+
+    wanted: Wanted | None = None
+    on_passed_over: Callable[[WalkedWindow[Batch]], None]
+    passed_over = 0
+
+    def __next__(self) -> WalkedWindow[Batch]:
+        if self._returned is not None or self.wanted is None:
+            return super().__next__()
+        while True:
+            walked = super().__next__()
+            if self.wanted(walked):
+                return walked
+            self.passed_over += walked.records
+            self.on_passed_over(walked)
+
+
+def load_ranges(
+    run: Run,
+    result: LoadResult,
+    *,
+    watermark: datetime | None = None,
+    wanted: Wanted | None = None,
+    small: bool = False,
+) -> None:
     """Walks `result.ranges` (disjoint, in time order) and loads what it finds, chunk by chunk; fills in `result`.
+
+    Windows that `wanted` does not pick are walked and not loaded. `small`: the ranges are known to hold few calls.
 
     `watermark` is where "covered up to" stands and is moved on, also over what the ledger has covered already; None
     leaves it where it is. What was walked before an error, a used-up quota or a stop is loaded. Raises only what
@@ -108,19 +144,22 @@ def load_ranges(run: Run, result: LoadResult, *, watermark: datetime | None = No
     if not result.ranges:
         return
     warehouse, client = run.warehouse, run.client
+    record_arrivals(warehouse)  # of a load after which an earlier run died
     began = time.monotonic()
     state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get("calls", {})
     converter = CallsConverter(client, state.get("filed_by"))
-    walk = Walk(client, CALLS, result.ranges, converter, page_times)
+    walk = _Sifted(client, CALLS, result.ranges, converter, page_times, small=small)
+    walk.wanted = wanted
     usage = client.transport.usage
 
-    def report(walked: WalkedWindow[Batch], package: CallsPackage) -> None:
+    def report(walked: WalkedWindow[Batch], package: CallsPackage | None = None) -> None:
+        calls, windows = (package.calls, len(package.rows)) if package else (0, 0)
         seconds = time.monotonic() - began
         run.control.on_progress(
             Progress(
-                calls=result.calls_received + package.calls,
+                calls=result.calls_received + calls + walk.passed_over,
                 calls_to_come=walk.calls_to_come(),
-                windows=result.windows + len(package.rows),
+                windows=result.windows + windows,
                 requests=usage.requests,
                 seconds=seconds,
                 rate=usage.requests / max(seconds, 0.001),
@@ -129,6 +168,7 @@ def load_ranges(run: Run, result: LoadResult, *, watermark: datetime | None = No
             )
         )
 
+    walk.on_passed_over = report
     load_ids: list[str] = []
     start = watermark if watermark is not None else result.ranges[0].start
     try:
@@ -140,11 +180,13 @@ def load_ranges(run: Run, result: LoadResult, *, watermark: datetime | None = No
                 mode=result.command,
                 watermark=watermark,
                 covered=run.ledger.covered,
+                also_create=(CALL_ARRIVALS,),
                 max_calls=_CALLS_PER_CHUNK,
                 max_seconds=_SECONDS_PER_CHUNK,
                 on_window=report,
             )
             load_ids += warehouse.load(chunk_source(package, start))
+            record_arrivals(warehouse)
             watermark = package.watermark
             result.calls_received += package.calls
             result.windows += len(package.rows)

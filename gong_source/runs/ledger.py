@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gong_source.tables import CALL_WINDOWS, LOAD_ID_COLUMN
+from gong_source.tables import CALL_WINDOWS, LOAD_ID_COLUMN, VERIFICATIONS
 from gong_source.windows import Window, days_before, now, subtract, union, utc
 
 if TYPE_CHECKING:
@@ -56,8 +56,12 @@ class Ledger:
 
     @property
     def sync_start(self) -> datetime | None:
-        """Where the coverage by syncs begins."""
-        return min((entry.window.start for entry in self.entries if entry.mode == "sync"), default=None)
+        """Where the coverage by syncs begins, or is to: a first sync cut short may have loaded later windows only.
+
+        The watermark stands at the start until the first window is loaded.
+        """
+        starts = [min(e.window.start, e.watermark or e.window.start) for e in self.entries if e.mode == "sync"]
+        return min(starts, default=None)
 
     @property
     def unsettled(self) -> list[Window]:
@@ -104,7 +108,35 @@ def read_ledger(warehouse: Warehouse, workspace_id: str | None) -> Ledger:
 def requests_today(warehouse: Warehouse) -> int:
     """Requests that all runs into this dataset sent on the current UTC day."""
     midnight = now().replace(hour=0, minute=0, second=0)
-    return Ledger(tuple(_entry(row) for row in warehouse.query(_WALKED))).requests_since(midnight)
+    verified = warehouse.query(
+        f"select sum(requests) from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s", midnight
+    )
+    walked = [entry for entry in map(_entry, warehouse.query(_WALKED)) if entry.mode != "repair"]
+    # a verification counts its own windows in
+    return Ledger(tuple(walked)).requests_since(midnight) + int(verified[0][0] or 0 if verified else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The last verification: of which range, when, and with what outcome."""
+
+    window: Window
+    at: datetime
+    outcome: str
+    deep: bool
+    differing_windows: int
+
+
+def last_verified(warehouse: Warehouse, workspace_id: str | None) -> Verified | None:
+    """The last verification of `workspace_id`, or of all workspaces if that is None; None if there was none."""
+    rows = warehouse.query(
+        "select verified_from, verified_to, finished_at, outcome, is_deep, differing_windows, workspace_id"
+        f" from {{dataset}}.{VERIFICATIONS.name} order by finished_at desc"
+    )
+    for start, end, at, outcome, deep, differing, workspace in rows:
+        if workspace in {None, workspace_id}:
+            return Verified(Window(utc(start), utc(end)), utc(at), outcome, bool(deep), int(differing))
+    return None
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -1,25 +1,51 @@
-"""One writer per dataset: dlt's staging tables are shared, and two loads at once lose rows without an error."""
+"""One writer per dataset: dlt's staging tables are shared, and two loads at once lose rows without an error.
+
+Every lock here leaves at once with `DatasetLocked`, naming the holder, if it is held, and yields a check that raises if
+the hold was lost meanwhile.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
+import socket
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from gong_source.errors import DatasetLocked, DestinationFailed
-from gong_source.windows import iso, now
+from gong_source.windows import iso, now, seconds_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
+
+    import dlt
+
+logger = logging.getLogger(__name__)
+
+# A run that was killed blocks others for this long; one that is cut off from BigQuery for longer loses its hold.
+_LEASE_SECONDS = 300.0
+_RENEWAL_SECONDS = 60.0
+_LEASE_TABLE = "_gong_source_lock"
+# pg_locks shows the 64 bits of a key as two unsigned halves.
+_ADVISORY_HOLDER = """
+    select activity.application_name, activity.backend_start
+    from pg_locks as held join pg_stat_activity as activity on activity.pid = held.pid
+    where held.locktype = 'advisory' and held.objsubid = 1 and held.granted
+      and held.database = (select oid from pg_database where datname = current_database())
+      and (held.classid::bigint << 32) | held.objid::bigint = %s
+"""
 
 
 @contextmanager
 def file_lock(path: Path, *, dataset: str, command: str) -> Iterator[None]:
-    """Holds the lock file `path` for the block; leaves at once with `DatasetLocked`, naming the holder, if it is held.
+    """Holds the lock file `path` for the block, against other runs on this machine.
 
     The operating system drops the lock when its holder dies, however it dies.
     """
@@ -28,9 +54,7 @@ def file_lock(path: Path, *, dataset: str, command: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise DatasetLocked(
-            f"{dataset} is being loaded by {_describe(path)}; two loads at once would lose rows. Try again later"
-        ) from None
+        raise _locked(dataset, _holder(path)) from None
     except OSError as error:
         raise DestinationFailed(f"cannot lock {dataset}: {path}: {error.strerror or error}") from None
     try:
@@ -42,9 +66,129 @@ def file_lock(path: Path, *, dataset: str, command: str) -> Iterator[None]:
         lock.release()
 
 
-def _describe(path: Path) -> str:
+def _holder(path: Path) -> str:
     try:
         known = json.loads(path.read_text())
         return f"gong-source {known['command']} (PID {known['pid']}, since {known['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another run"
+
+
+@contextmanager
+def advisory_lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callable[[], None]]:
+    """Holds a Postgres advisory lock for the block, against other machines; Postgres drops it with the connection."""
+    with pipeline.sql_client() as client:
+        connection: Any = client.native_connection  # dlt's client would connect anew, without the lock
+        key = int.from_bytes(hashlib.sha256(f"gong_source {client.dataset_name}".encode()).digest()[:8], signed=True)
+        with connection.cursor() as cursor:
+            cursor.execute("set application_name = %s", (f"gong-source {command}, PID {os.getpid()} on {_host()}",))
+            cursor.execute("set tcp_keepalives_idle = 60")  # a chunk is longer than what firewalls call idle
+            cursor.execute("select pg_try_advisory_lock(%s)", (key,))
+            if not cursor.fetchone()[0]:
+                cursor.execute(_ADVISORY_HOLDER, (key,))
+                name, since = cursor.fetchone() or ("another run", None)
+                raise _locked(dataset, f"{name} (since {iso(since)})" if since else name)
+
+        def confirm() -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("select 1")
+
+        yield confirm
+
+
+@contextmanager
+def lease(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callable[[], None]]:
+    """Holds a lease in the BigQuery dataset for the block, against other machines.
+
+    The lease is an empty table that expires: BigQuery creates a table once only, and changes one only for who has seen
+    its last state.
+    """
+    with pipeline.sql_client() as client:
+        if not client.has_dataset():
+            pipeline.sync_destination()  # forgets a dataset that was dropped, which dlt does only while it is missing
+            client.create_dataset()
+        holder = f"gong-source {command}, PID {os.getpid()} on {_host()}, since {iso(now())}"
+        name = client.make_qualified_table_name(_LEASE_TABLE, quote=False)
+        held = _Lease(client.native_connection, name, dataset, holder)
+        try:
+            yield held.confirm
+        finally:
+            held.release()
+
+
+class _Lease:
+    """A lease taken, and renewed by a thread until `release`."""
+
+    def __init__(self, connection: Any, name: str, dataset: str, holder: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._dataset = dataset
+        self._lost = False
+        self._until = _lease_end()
+        self._released = threading.Event()
+        self._table = self._take(holder)
+        self._renewals = threading.Thread(target=self._renew, name="gong-source lease", daemon=True)
+        self._renewals.start()
+
+    def _take(self, holder: str) -> Any:
+        from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
+        from google.cloud.bigquery import Table
+
+        table = Table(self._name)
+        table.description, table.expires = holder, self._until
+        try:
+            return self._connection.create_table(table)
+        except Conflict:
+            logger.debug("the lease exists")
+        try:
+            table = self._connection.get_table(self._name)
+            if table.expires is None or table.expires > now():
+                until = f" (if that run died, its hold ends at {iso(table.expires)})" if table.expires else ""
+                raise _locked(self._dataset, f"{table.description or 'another run'}{until}")
+            table.description, table.expires = holder, self._until
+            return self._connection.update_table(table, ["description", "expires"])
+        except (NotFound, PreconditionFailed):
+            raise _locked(self._dataset, "another run") from None
+
+    def _renew(self) -> None:
+        from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
+
+        while not self._released.wait(_RENEWAL_SECONDS):
+            until = _lease_end()
+            try:
+                self._table.expires = until
+                self._table = self._connection.update_table(self._table, ["expires"])
+                self._until = until
+            except (NotFound, PreconditionFailed):
+                self._lost = True
+                return
+            except (GoogleAPIError, OSError) as error:
+                logger.warning("the lease on %s was not renewed: %s", self._dataset, error)
+
+    def confirm(self) -> None:
+        if self._lost or self._until < now():
+            raise DestinationFailed(f"the hold on {self._dataset} was lost; run it again, nothing is lost")
+
+    def release(self) -> None:
+        from google.api_core.exceptions import GoogleAPIError
+
+        self._released.set()
+        self._renewals.join()
+        if self._lost:
+            return
+        try:
+            self._connection.delete_table(self._name, not_found_ok=True)
+        except (GoogleAPIError, OSError) as error:
+            logger.warning("the lease on %s ends by itself in %g s: %s", self._dataset, _LEASE_SECONDS, error)
+
+
+def _lease_end() -> datetime:
+    return seconds_after(now(), _LEASE_SECONDS)
+
+
+def _host() -> str:
+    return socket.gethostname().encode("ascii", "replace").decode()
+
+
+def _locked(dataset: str, holder: str) -> DatasetLocked:
+    return DatasetLocked(f"{dataset} is being loaded by {holder}; two loads at once would lose rows. Try again later")

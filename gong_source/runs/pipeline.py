@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 import re
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.providers import CustomLoaderDocProvider
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.common.exceptions import MissingDependencyException
 from dlt.common.runtime.run_context import active as run_context
-from dlt.common.storages.configuration import WithLocalFiles
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from gong_source.errors import ConfigurationError, DestinationFailed, GongError
+from gong_source.errors import DestinationFailed, GongError
+from gong_source.runs.destinations import Kind, check_target, factory
 from gong_source.runs.lock import file_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dlt.destinations.sql_client import SqlClientBase
+    from dlt.extract import DltSource
 
 logger = logging.getLogger(__name__)
 
-DESTINATIONS = ("duckdb", "postgres", "bigquery")
-_DRIVERS = {"duckdb": "duckdb", "postgres": "psycopg2", "bigquery": "google.cloud.bigquery"}
+# How long to wait for another program to close a DuckDB file: most queries of a dashboard end within seconds.
+_PATIENCE_SECONDS = 5.0
+_HELD = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 # Used where neither the environment nor a toml file says otherwise.
 _DEFAULTS: dict[str, Any] = {
     "runtime": {"dlthub_telemetry": False},
@@ -48,12 +50,15 @@ class Target:
     pipeline_name: str = "gong_calls"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Warehouse:
     """An open target: its pipeline, and the place of its data for messages."""
 
     pipeline: dlt.Pipeline
     place: str
+    kind: Kind
+    confirm: Callable[[], None] = lambda: None
+    _finished: bool = False
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows of a query on the dataset; none if it names a table that does not exist yet.
@@ -61,19 +66,32 @@ class Warehouse:
         `{dataset}` in `sql` stands for the dataset's name. Raises `DestinationFailed`.
         """
         try:
-            with self.pipeline.sql_client() as client:
+            with self._connected() as client:
                 statement = sql.format(dataset=client.fully_qualified_dataset_name())
                 with client.execute_query(statement, *parameters) as cursor:
-                    return list(cursor.fetchall())
+                    return [tuple(row) for row in cursor.fetchall()]
         except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
             return []
         except Exception as error:
             raise _explained(error, self.place, "read") from None
 
+    def execute(self, sql: str, *parameters: Any) -> None:
+        """Runs a statement that changes rows, all of them or none; `{dataset}` stands for the dataset's name.
+
+        Raises `DestinationFailed`.
+        """
+        try:
+            self.confirm()
+            with self._connected() as client:
+                client.execute_sql(sql.format(dataset=client.fully_qualified_dataset_name()), *parameters)
+        except Exception as error:
+            raise _explained(error, self.place, "write") from None
+
     def restore(self) -> None:
         """Takes over the state that the destination holds, if it is newer than the local one."""
         try:
-            self.pipeline.sync_destination()
+            with self._connected():
+                self.pipeline.sync_destination()
         except Exception as error:
             raise _explained(error, self.place, "read") from None
 
@@ -85,18 +103,60 @@ class Warehouse:
         if not self.pipeline.has_pending_data:
             return False
         logger.info("loading what an earlier run left")
-        try:
-            self.pipeline.run()
-        except Exception as error:
-            raise _explained(error, self.place, "write") from None
+        self._load()
         return True
 
-    def load(self, source: Any) -> list[str]:
+    def load(self, source: DltSource) -> list[str]:
         """Extracts and loads one package, all of it or nothing, and returns its load id."""
+        self.kind.adapt(source)
         try:
-            return list(self.pipeline.run(source).loads_ids)
+            self.pipeline.extract(source)
         except Exception as error:
             raise _explained(error, self.place, "write") from None
+        return self._load()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds a DuckDB file for the block, with all that was committed in the file itself and none beside it."""
+        try:
+            with self._connected() as client:
+                client.execute_sql("force checkpoint")
+                yield
+        except OSError:
+            raise
+        except Exception as error:
+            raise _explained(error, self.place, "read") from None
+
+    def _load(self) -> list[str]:
+        try:
+            self.pipeline.normalize()
+            self.confirm()
+            with self._connected() as client:
+                info = self.pipeline.load()
+                if not self._finished:
+                    self.kind.finish(client)
+                    self._finished = True
+        except Exception as error:
+            raise _explained(error, self.place, "write") from None
+        return list(info.loads_ids)
+
+    @contextmanager
+    def _connected(self) -> Iterator[SqlClientBase[Any]]:
+        """A connection, held for the block: with it open, no other program can take a DuckDB file in between."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        client = self.pipeline.sql_client()
+        while True:
+            try:
+                client.open_connection()
+                break
+            except Exception as error:
+                if not _HELD.search(_last_cause(error)) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+        try:
+            yield client
+        finally:
+            client.close_connection()
 
 
 @contextmanager
@@ -107,17 +167,22 @@ def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[War
     or state. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`.
     """
     _set_defaults()
-    place = _place(target)
+    kind, place = check_target(target.destination, target.dataset, target.pipeline_name)
     fingerprint = hashlib.sha256(f"{target.destination} {place} {target.dataset}".encode()).hexdigest()[:12]
     folder = Path(run_context().data_dir) / "gong_source" / f"{target.dataset}-{fingerprint}"
     dataset = f"dataset {target.dataset} in {place}"
-    if write:
-        # beside a DuckDB file, where every machine that can load into it finds the lock
-        path = Path(f"{place}.lock") if target.destination == "duckdb" else folder.with_suffix(".lock")
-        with file_lock(path, dataset=dataset, command=command):
-            yield Warehouse(_pipeline(target, folder), place)
-    else:
-        yield Warehouse(_pipeline(target, folder), place)
+    # beside a DuckDB file, where every machine that can load into it finds the lock
+    lock_file = Path(f"{place}.lock") if target.destination == "duckdb" else folder.with_suffix(".lock")
+    with ExitStack() as stack:
+        if write:
+            stack.enter_context(file_lock(lock_file, dataset=dataset, command=command))
+        warehouse = Warehouse(_pipeline(target, folder), place, kind)
+        if write:
+            try:
+                warehouse.confirm = stack.enter_context(kind.lock(warehouse.pipeline, dataset, command))
+            except Exception as error:
+                raise _explained(error, place, "open") from None
+        yield warehouse
 
 
 def _pipeline(target: Target, folder: Path) -> dlt.Pipeline:
@@ -125,16 +190,11 @@ def _pipeline(target: Target, folder: Path) -> dlt.Pipeline:
         return dlt.pipeline(
             target.pipeline_name,
             pipelines_dir=str(folder),
-            destination=_factory(target),
+            destination=factory(target.destination),
             dataset_name=target.dataset,
         )
     except Exception as error:
         raise _explained(error, str(folder), "write") from None
-
-
-def _factory(target: Target) -> Any:
-    # by attribute: by name, dlt would first look into a module called like the current folder
-    return getattr(dlt.destinations, target.destination)()
 
 
 def _set_defaults() -> None:
@@ -143,56 +203,13 @@ def _set_defaults() -> None:
         dlt.config.register_provider(CustomLoaderDocProvider(name, lambda: _DEFAULTS, False, []))
 
 
-def _place(target: Target) -> str:
-    """Where the data lies: the file, the server and database, or the project; without secrets."""
-    if target.destination not in DESTINATIONS:
-        raise ConfigurationError(f"unknown destination {target.destination!r}; choose {', '.join(DESTINATIONS)}")
-    for option, name in (("--dataset", target.dataset), ("--pipeline-name", target.pipeline_name)):
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-            raise ConfigurationError(
-                f"{option}: {name!r} may hold letters, digits and _ only, and starts with a letter"
-            )
-    if importlib.util.find_spec(_DRIVERS[target.destination].split(".")[0]) is None:
-        raise ConfigurationError(
-            f"destination {target.destination} needs its driver: pip install 'gong-source[{target.destination}]'"
-        )
-    try:
-        destination = _factory(target)
-        spec = destination.spec()._bind_dataset_name(target.dataset)  # noqa: SLF001 - as dlt's pipeline does
-        if isinstance(spec, WithLocalFiles):
-            spec.pipeline_name, spec.local_dir = target.pipeline_name, str(Path.cwd())
-        config = destination.configuration(spec)
-        place = str(config.data_location())
-        if target.destination == "bigquery":
-            place = f"{config.credentials.project_id}:{place}"
-    except MissingDependencyException as error:
-        raise ConfigurationError(f"destination {target.destination}: {_last_cause(error)}") from None
-    except ConfigurationException as error:
-        raise ConfigurationError(
-            f"destination {target.destination} is not configured: {_first_line(error)} Set"
-            f" DESTINATION__{target.destination.upper()}__CREDENTIALS, or its parts, or write them to .dlt/secrets.toml"
-        ) from None
-    if target.destination == "duckdb":
-        _check_file(Path(place), target.dataset)
-    return place
-
-
-def _check_file(path: Path, dataset: str) -> None:
-    if path.stem == dataset:
-        raise ConfigurationError(
-            f"DuckDB cannot tell dataset {dataset!r} from its file {path.name}; choose another --dataset or file"
-        )
-    if not path.parent.is_dir():
-        raise DestinationFailed(f"cannot write {path}: there is no folder {path.parent}")
-
-
 def _explained(error: Exception, place: str, doing: str) -> GongError:
     """What went wrong with the warehouse, in one line; an error of ours from inside a load stays what it is."""
     for cause in _causes(error):
         if isinstance(cause, GongError):
             return cause
     text = _last_cause(error)
-    if held := re.search(r"Conflicting lock is held in (.+?) \(PID (\d+)\)", text):
+    if held := _HELD.search(text):
         return DestinationFailed(
             f"{place} is open in another program: {held[1]} (PID {held[2]}); DuckDB lets one program at a time write."
             " Close it there and try again; nothing is lost"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gong_source.runs.ledger import Ledger, read_ledger, requests_today
+from gong_source.runs.arrivals import Delays, read_delays
+from gong_source.runs.ledger import Ledger, Verified, last_verified, read_ledger, requests_today
 from gong_source.runs.pipeline import Target, open_warehouse
 from gong_source.windows import Window, days_before, iso, now, subtract, utc
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StatusResult:
-    """The state of a dataset; times are UTC. `lookback` is what the next sync asks for again."""
+    """The state of a dataset; times are UTC. `lookback` is what the next sync asks for again.
+
+    `verified` is the last verification, `arrivals` how late calls turned up lately; None if there is nothing to tell.
+    """
 
     place: str
     dataset: str
@@ -32,6 +36,8 @@ class StatusResult:
     last_run_mode: str | None
     requests_today: int
     windows: int
+    verified: Verified | None
+    arrivals: Delays | None
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON's types, times in RFC 3339."""
@@ -47,6 +53,8 @@ def _plain(value: Any) -> Any:
         return [iso(value.start), iso(value.end)]
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, Verified | Delays):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
     return iso(value) if hasattr(value, "tzinfo") else value
 
 
@@ -62,6 +70,8 @@ def status(
             "select count(*), count(deleted_at), min(call_time), max(call_time) from {dataset}.calls"
         )
         used = requests_today(warehouse)
+        verified = last_verified(warehouse, workspace_id)
+        arrivals = read_delays(warehouse, lookback_days)
     rows, deleted, first, last = counted[0] if counted else (0, 0, None, None)
     latest = ledger.entries[-1] if ledger.entries else None
     return StatusResult(
@@ -80,6 +90,8 @@ def status(
         last_run_mode=latest.mode if latest else None,
         requests_today=used,
         windows=len(ledger.entries),
+        verified=verified,
+        arrivals=arrivals,
     )
 
 

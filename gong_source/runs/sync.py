@@ -9,6 +9,7 @@ from gong_source.errors import ConfigurationError
 from gong_source.runs.chunks import LoadResult, load_ranges
 from gong_source.runs.pipeline import Target
 from gong_source.runs.run import open_run
+from gong_source.runs.verify import verify_recent
 from gong_source.windows import Window, days_before, iso, now, parse, subtract, union
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def sync(
     """Loads all calls since the start date that are not covered yet, and those of the lookback again.
 
     `settings` default to dlt's configuration. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`; what
-    Gong refuses is told in the result.
+    Gong refuses is told in the result. With the setting `verify_days`, verifies and repairs the last days in the end.
     """
     settings = settings or resolve_settings()
     with open_run(target or Target(), settings, control, command="sync") as run:
@@ -33,7 +34,20 @@ def sync(
         start = _start(settings, run, moment)
         result = LoadResult("sync", missing(run.ledger, start, moment, settings.lookback_days), notes=run.notes)
         load_ranges(run, result, watermark=run.ledger.watermark or start)
+        if result.status == "done" and settings.verify_days:
+            _verify(run, settings, result)
     return result
+
+
+def _verify(run: Run, settings: GongSettings, result: LoadResult) -> None:
+    """Verifies and repairs the last days; a verification that its budget ends goes on after the next sync."""
+    verification = result.verification = verify_recent(run, settings)
+    if verification is None:
+        return
+    if verification.status in {"incomplete", "failed"}:
+        result.status, result.message = "incomplete", verification.message
+    elif verification.status == "paused":
+        run.note(f"the verification was not finished: {verification.message}")
 
 
 def missing(ledger: Ledger, start: datetime, end: datetime, lookback_days: float) -> list[Window]:

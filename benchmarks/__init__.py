@@ -1,0 +1,1 @@
+"""How much a load costs, side by side with other ways to do it; see README.md."""

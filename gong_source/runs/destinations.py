@@ -1,0 +1,226 @@
+"""All that differs from one destination to the next: drivers, place, the lock across machines, indexes, comments."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
+from dlt.common.exceptions import MissingDependencyException
+from dlt.common.storages.configuration import WithLocalFiles
+
+from gong_source.errors import ConfigurationError, DestinationFailed
+from gong_source.runs.lock import advisory_lock, lease
+from gong_source.tables import CALL_ARRIVALS, CALL_WINDOWS, CALLS, VERIFICATIONS, Table
+
+if TYPE_CHECKING:
+    from dlt.extract import DltSource
+
+# What holds a dataset for a block: (pipeline, words for the dataset, command) -> raises if the hold was lost meanwhile.
+Lock = Callable[[dlt.Pipeline, str, str], AbstractContextManager[Callable[[], None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is particular to one destination.
+
+    `drivers` are the modules it needs, `place` says where its data lies, `lock` keeps other machines out, `adapt` adds
+    hints to a source before it is loaded, `finish` brings what dlt does not create to the tables just loaded.
+    """
+
+    drivers: tuple[str, ...]
+    place: Callable[[Any], str]
+    lock: Lock
+    adapt: Callable[[DltSource], None] = lambda source: None
+    finish: Callable[[Any], None] = lambda client: None
+
+
+def check_target(destination: str, dataset: str, pipeline_name: str) -> tuple[Kind, str]:
+    """What is particular to the destination, and where its data lies: file, server and database, or project.
+
+    Raises `ConfigurationError` with what to install or set; the place holds no secret.
+    """
+    if destination not in KINDS:
+        raise ConfigurationError(f"unknown destination {destination!r}; choose {', '.join(KINDS)}")
+    for option, name in (("--dataset", dataset), ("--pipeline-name", pipeline_name)):
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise ConfigurationError(
+                f"{option}: {name!r} may hold letters, digits and _ only, and starts with a letter"
+            )
+    kind = KINDS[destination]
+    if not all(map(_importable, kind.drivers)):
+        raise ConfigurationError(
+            f"destination {destination} needs its drivers: pip install 'gong-source[{destination}]'"
+        )
+    place = kind.place(_configuration(destination, dataset, pipeline_name))
+    if destination == "duckdb":
+        check_file(Path(place), dataset)
+    return kind, place
+
+
+def check_file(path: Path, dataset: str) -> None:
+    """Raises `ConfigurationError` or `DestinationFailed` if `path` cannot be a DuckDB file that holds `dataset`."""
+    if path.stem == dataset:
+        raise ConfigurationError(
+            f"DuckDB cannot tell dataset {dataset!r} from its file {path.name}; choose another --dataset or file"
+        )
+    if not path.parent.is_dir():
+        raise DestinationFailed(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def factory(destination: str) -> Any:
+    """The dlt destination of that name."""
+    if destination == "postgres":
+        from gong_source.runs.postgres import Postgres
+
+        return Postgres(destination_name=destination)
+    # by attribute: by name, dlt would first look into a module called like the current folder
+    return getattr(dlt.destinations, destination)()
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of a parent package
+        return False
+
+
+def _configuration(destination: str, dataset: str, pipeline_name: str) -> Any:
+    settings = f"DESTINATION__{destination.upper()}__CREDENTIALS"
+    try:
+        dlt_destination = factory(destination)
+        spec = dlt_destination.spec()._bind_dataset_name(dataset)  # noqa: SLF001 - as dlt's pipeline does
+        if isinstance(spec, WithLocalFiles):
+            spec.pipeline_name, spec.local_dir = pipeline_name, str(Path.cwd())
+        return dlt_destination.configuration(spec)
+    except MissingDependencyException as error:
+        raise ConfigurationError(f"destination {destination}: {_first_line(error)}") from None
+    except ConfigFieldMissingException as missing:
+        names = ", ".join(f"{settings}__{name.upper()}" for name in missing.fields if name != "credentials")
+        raise ConfigurationError(
+            f"destination {destination} is not configured: set {_WHOLE[destination].format(settings)}"
+            f"{f' (or {names})' if names else ''}, or write it to .dlt/secrets.toml"
+        ) from None
+    except ConfigurationException as error:
+        raise ConfigurationError(
+            f"destination {destination} is not configured: {_first_line(error)} Set"
+            f" {_WHOLE[destination].format(settings)}, or write it to .dlt/secrets.toml"
+        ) from None
+
+
+_OTHERS = (CALL_WINDOWS, CALL_ARRIVALS, VERIFICATIONS)
+_POSTGRES = 150_000  # the first with MERGE
+# The shortest way to configure each destination
+_WHOLE = {
+    "duckdb": "{}=<path of the file>",
+    "postgres": "{}=postgresql://user:password@host:5432/database",
+    "bigquery": "{}=<the service account's JSON>, or GOOGLE_APPLICATION_CREDENTIALS=<its file>",
+}
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
+def _bigquery_place(config: Any) -> str:
+    project = config.project_id or config.credentials.project_id
+    return f"{project}:{config.data_location()}"
+
+
+def _file_alone(_pipeline: dlt.Pipeline, _dataset: str, _command: str) -> AbstractContextManager[Callable[[], None]]:
+    # the lock file beside the database file is where every machine that can load into it finds it
+    return nullcontext(lambda: None)
+
+
+def _postgres_lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> AbstractContextManager[Callable[[], None]]:
+    with pipeline.sql_client() as client:
+        version = client.native_connection.server_version
+    if version < _POSTGRES:
+        raise DestinationFailed(f"{dataset}: Postgres {version // 10_000} is too old; 15 is needed")
+    return advisory_lock(pipeline, dataset, command)
+
+
+def _partition(source: DltSource) -> None:
+    """Partitions calls by the day of call_time, and describes the tables; dlt does so when it creates a table only."""
+    from dlt.destinations.adapters import bigquery_adapter
+
+    calls = source.resources[CALLS.name]
+    bigquery_adapter(
+        calls, partition="call_time", cluster=["workspace_id", "direction"], table_description=CALLS.description
+    )
+    for table in _OTHERS:
+        calls.apply_hints(
+            table_name=table.name,
+            create_table_variant=True,
+            additional_table_hints={"x-bigquery-table-description": table.description},
+        )
+
+
+def _existing(client: Any) -> list[Table]:
+    names = client.execute_sql(
+        "select table_name from information_schema.tables where table_schema = %s", client.dataset_name
+    )
+    return [table for table in (CALLS, *_OTHERS) if (table.name,) in names]
+
+
+def _index(client: Any) -> None:
+    """Indexes that keep a merge as fast in a million rows as in a thousand, and an id from ever being there twice."""
+    for table in _existing(client):
+        name = client.make_qualified_table_name(table.name)
+        client.execute_sql(f"create unique index if not exists {table.name}_key on {name} ({table.primary_key})")
+        if table is CALLS:
+            client.execute_sql(f"create index if not exists {table.name}_call_time on {name} (call_time)")
+
+
+def _comment(client: Any, existing: str) -> None:
+    """Writes those descriptions of tables and columns that differ from what the query `existing` finds."""
+    rows = client.execute_sql(
+        f"select table_name, column_name, text from ({existing}) as c where schema_name = %s", client.dataset_name
+    )
+    found = {(table, column): text for table, column, text in rows or ()}
+    for table in _existing(client):
+        name = client.make_qualified_table_name(table.name)
+        if found.get((table.name, None)) != table.description:
+            client.execute_sql(f"comment on table {name} is {client.capabilities.escape_literal(table.description)}")
+        for column in table.columns:
+            if found.get((table.name, column.name)) != column.description:
+                text = client.capabilities.escape_literal(column.description)
+                client.execute_sql(f"comment on column {name}.{client.escape_column_name(column.name)} is {text}")
+
+
+def _finish_duckdb(client: Any) -> None:
+    _comment(
+        client,
+        """select schema_name, table_name, null as column_name, comment as text from duckdb_tables()
+           union all select schema_name, table_name, column_name, comment from duckdb_columns()""",
+    )
+
+
+def _finish_postgres(client: Any) -> None:
+    _index(client)
+    _comment(
+        client,
+        """select n.nspname as schema_name, t.relname as table_name, a.attname as column_name, d.description as text
+           from pg_description as d
+           join pg_class as t on t.oid = d.objoid and d.classoid = 'pg_class'::regclass
+           join pg_namespace as n on n.oid = t.relnamespace
+           left join pg_attribute as a on a.attrelid = t.oid and a.attnum = d.objsubid and d.objsubid > 0""",
+    )
+
+
+KINDS = {
+    "duckdb": Kind(("duckdb",), lambda config: str(config.data_location()), _file_alone, finish=_finish_duckdb),
+    "postgres": Kind(
+        ("psycopg2", "adbc_driver_manager", "adbc_driver_postgresql"),
+        lambda config: str(config.data_location()),
+        _postgres_lock,
+        finish=_finish_postgres,
+    ),
+    "bigquery": Kind(("google.cloud.bigquery",), _bigquery_place, lease, adapt=_partition),
+}

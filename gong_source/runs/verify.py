@@ -1,0 +1,349 @@
+"""`verify`: compares Gong with the warehouse, down to the windows that differ, and repairs those if asked to."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from gong_source.connection import connect, resolve_settings
+from gong_source.errors import ConfigurationError, QuotaExhausted, RequestFailed, WalkStopped
+from gong_source.runs.chunks import LoadResult, Status, load_ranges
+from gong_source.runs.ledger import read_ledger
+from gong_source.runs.narrow import MOST_REQUESTS, Counted, Counter, is_mass, narrow
+from gong_source.runs.pipeline import Target
+from gong_source.runs.repair import Comparison, Difference, apply_policy, mark_deleted, remove_rows
+from gong_source.runs.run import open_run
+from gong_source.source import rows_source
+from gong_source.tables import VERIFICATIONS
+from gong_source.windows import Window, days_before, intersect, iso, now, split, union
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from gong_source.api.walk import WalkedWindow
+    from gong_source.connection import GongSettings
+    from gong_source.rows import Batch
+    from gong_source.runs.ledger import Ledger
+    from gong_source.runs.run import Control, Run
+
+Outcome = Literal["clean", "repaired", "differs", "refused", "paused", "failed"]
+
+# Without a repair, a window of more pages than this is reported by its counts alone.
+_MOST_PAGES_TO_REPORT = 10
+_PAGES_AT_ONCE = 5
+# More than this only happens while Gong is changing faster than it is read.
+_ROUNDS = 4
+
+
+@dataclass(slots=True)
+class VerifyResult:
+    """What a verification found and did. `status` says whether Gong and the warehouse agree now, `message` why not.
+
+    `windows` are those that differed when it began, or in which Gong counts calls that it does not list yet.
+    `gong_calls` and `held_calls` are the counts of the ranges when it began; None if Gong did not tell.
+    """
+
+    ranges: Sequence[Window]
+    deep: bool
+    repair: bool
+    status: Status = "done"
+    outcome: Outcome = "clean"
+    message: str | None = None
+    retry_at: datetime | None = None
+    interrupted: bool = False
+    gong_calls: int | None = None
+    held_calls: int | None = None
+    windows: list[Difference] = field(default_factory=list)
+    marked_deleted: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    command: str = "verify"
+
+    @property
+    def differing(self) -> list[Difference]:
+        """The windows that differed, without those that only are unsettled."""
+        return [found for found in self.windows if found.outcome != "unsettled"]
+
+    def total(self, name: Literal["missing", "changed", "surplus", "unsettled"]) -> int:
+        """The calls of all windows that are missing, changed, surplus or unsettled."""
+        return sum(getattr(found, name) for found in self.windows)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON's types, times in RFC 3339."""
+        return {
+            "command": self.command,
+            "status": self.status,
+            "outcome": self.outcome,
+            "message": self.message,
+            "retry_at": iso(self.retry_at) if self.retry_at else None,
+            "ranges": [[iso(window.start), iso(window.end)] for window in self.ranges],
+            "deep": self.deep,
+            "repair": self.repair,
+            "gong_calls": self.gong_calls,
+            "held_calls": self.held_calls,
+            "windows": [found.as_json() for found in self.windows],
+            "missing": self.total("missing"),
+            "changed": self.total("changed"),
+            "surplus": self.total("surplus"),
+            "unsettled": self.total("unsettled"),
+            "marked_deleted": self.marked_deleted,
+            "requests": self.requests,
+            "seconds": round(self.seconds, 3),
+            "failures": self.failures,
+            "notes": self.notes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """How a verification goes about it.
+
+    `share` of a window may be gone without a person's word; `most_requests` may go into finding what differs.
+    """
+
+    repair: bool
+    deep: bool
+    share: float
+    deleted_calls: str
+    most_requests: int = MOST_REQUESTS
+
+
+def verify(
+    target: Target | None = None,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    repair: bool = False,
+    deep: bool = False,
+    accept_deletions: bool = False,
+    settings: GongSettings | None = None,
+    control: Control | None = None,
+) -> VerifyResult:
+    """Compares Gong with the warehouse over `[start, end)` (UTC; default: all that runs have covered).
+
+    Compares counts, and calls where the counts differ; with `deep`, every call. Writes one row of `verifications`; with
+    `repair` it also loads the windows that differ again, and gives the calls that Gong no longer lists `deleted_at`.
+    Where too many are gone at once it marks none, unless `accept_deletions`. `settings` default to dlt's configuration.
+    Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`; what Gong refuses is told in the
+    result.
+    """
+    settings = settings or resolve_settings()
+    with open_run(target or Target(), settings, control, command="verify") as run:
+        ranges = _ranges(run.ledger, start, end)
+        result = VerifyResult(ranges, deep, repair, notes=run.notes)
+        share = float("inf") if accept_deletions else settings.max_deleted_share
+        _verify(run, result, _Terms(repair, deep, share, settings.deleted_calls))
+    return result
+
+
+def verify_recent(run: Run, settings: GongSettings) -> VerifyResult | None:
+    """Verifies and repairs the last `verify_days` of what the ledger covers; None if there is nothing to.
+
+    Sends at most `verify_request_budget` requests, and what the run may still send if that is less.
+    """
+    allowed = settings.verify_request_budget
+    if run.control.max_requests is not None:
+        allowed = min(allowed, run.control.max_requests - run.client.transport.usage.requests)
+    moment = now()
+    ledger = read_ledger(run.warehouse, settings.workspace_id)
+    recent = Window(days_before(moment, settings.verify_days), moment) if settings.verify_days else None
+    ranges = intersect(ledger.covered, [recent]) if recent else []
+    if not ranges or allowed < 1:
+        return None
+    client = connect(settings, stopped=run.control.stopped, max_requests=allowed)
+    try:
+        own = replace(run, client=client, ledger=ledger)
+        result = VerifyResult(ranges, deep=False, repair=True)
+        # the other half is for loading what was found: so that even a small budget gets on
+        terms = _Terms(True, False, settings.max_deleted_share, settings.deleted_calls, max(1, allowed // 2))
+        _verify(own, result, terms)
+    finally:
+        client.transport.close()
+    return result
+
+
+def _ranges(ledger: Ledger, start: datetime | None, end: datetime | None) -> list[Window]:
+    """What to verify: what was asked for, else all that the ledger covers."""
+    covered = ledger.covered
+    if start is None and end is None:
+        return covered
+    if not covered and (start is None or end is None):
+        raise ConfigurationError("nothing has been loaded yet; run gong-source sync first, or give --from and --to")
+    first = start if start is not None else covered[0].start
+    last = min(end if end is not None else covered[-1].end, now())
+    if first >= last:
+        raise ConfigurationError(f"--from {iso(first)} must lie before --to {iso(last)}, and before now")
+    return [Window(first, last)]
+
+
+def _verify(run: Run, result: VerifyResult, terms: _Terms) -> None:
+    """Runs the verification, fills in `result`, and writes its row."""
+    began, started_at = time.monotonic(), now()
+    if not result.ranges:
+        run.note("nothing has been loaded yet, so there is nothing to verify; run gong-source sync first")
+        return
+    try:
+        _compare(run, result, terms)
+    except QuotaExhausted as exhausted:
+        result.status, result.message, result.retry_at = "paused", str(exhausted), exhausted.retry_at
+    except WalkStopped:
+        result.status, result.message, result.interrupted = "paused", "stopped on request; run it again", True
+    except RequestFailed as error:
+        result.status, result.message = "failed", str(error)
+    result.requests = run.client.transport.usage.requests
+    _conclude(result)
+    run.warehouse.load(rows_source(VERIFICATIONS, [_row(run, result, started_at)]))
+    result.seconds = time.monotonic() - began
+
+
+def _compare(run: Run, result: VerifyResult, terms: _Terms) -> None:
+    """Finds what differs and, in a repair, loads it; again as long as the counts tell that there is more.
+
+    A call that moved looks deleted where it was, until the window it moved to is found to differ too.
+    """
+    counter = Counter(run.warehouse, run.client)
+    whole = counter.count(result.ranges)
+    gong = result.gong_calls = sum(counted.gong for counted in whole)
+    held = result.held_calls = sum(counted.held for counted in whole)
+    if terms.share != float("inf") and (is_mass(held - gong, held, terms.share) or held > gong == 0):
+        # to look closer would only cost requests, and to load would change nothing
+        result.windows = [_counted_only(counted, "refused") for counted in whole if counted.differs]
+        return
+    moment = now()
+    for _ in range(_ROUNDS):
+        repaired = _round(run, result, terms, whole, moment)
+        if not repaired or terms.deep:
+            break
+        whole = counter.count(result.ranges)
+        awaited = sum(w.unsettled - w.surplus for w in result.windows if w.unsettled)
+        if sum(counted.gong - counted.held for counted in whole) == awaited:
+            break
+    if terms.repair and result.status in {"done", "incomplete"}:
+        marked = run.warehouse.query("select count(*) from {dataset}.calls where deleted_at = %s", moment)
+        result.marked_deleted = int(marked[0][0]) if marked else 0
+        apply_policy(run.warehouse, terms.deleted_calls)
+
+
+def _round(run: Run, result: VerifyResult, terms: _Terms, whole: Sequence[Counted], moment: datetime) -> bool:
+    """Finds what differs and, in a repair, loads and marks it; whether anything was repaired."""
+    counter = Counter(run.warehouse, run.client)
+    windows = whole if terms.deep else narrow(counter, whole, terms.most_requests)
+    walked = [c for c in windows if terms.repair or terms.deep or c.pages <= _MOST_PAGES_TO_REPORT]
+    comparison = Comparison(run.warehouse, run.client.workspace_id)
+
+    def compare(window: WalkedWindow[Batch]) -> bool:
+        return comparison.compare(window) and terms.repair
+
+    load = LoadResult("repair", [piece for counted in walked for piece in _pieces(counted, terms)])
+    load_ranges(run, load, wanted=compare, small=not terms.deep)
+    gone = comparison.settle(terms.share)
+    unseen = [_counted_only(counted, "differs") for counted in windows if counted not in walked and counted.differs]
+    found = [*comparison.windows, *unseen]
+    known = {difference.window for difference in result.windows if difference.unsettled}
+    result.windows += [difference for difference in found if difference.window not in known]
+    result.windows.sort(key=lambda difference: difference.window)
+    _take_over(result, load)
+    if not terms.repair or load.status not in {"done", "incomplete"}:
+        return False
+    return _finish_repair(run, result, comparison, gone, moment)
+
+
+def _pieces(counted: Counted, terms: _Terms) -> list[Window]:
+    """The window in pieces of a few pages: what a used-up budget interrupts is little, and several go at once."""
+    return [counted.window] if terms.deep else split(counted.window, math.ceil(counted.pages / _PAGES_AT_ONCE))
+
+
+def _counted_only(counted: Counted, outcome: Literal["differs", "refused"]) -> Difference:
+    """What the counts alone tell of a window."""
+    more = counted.gong - counted.held
+    return Difference(
+        counted.window, counted.gong, counted.held, missing=max(0, more), surplus=max(0, -more), outcome=outcome
+    )
+
+
+def _take_over(result: VerifyResult, load: LoadResult) -> None:
+    result.status, result.message, result.retry_at = load.status, load.message, load.retry_at
+    result.interrupted = load.interrupted
+    result.failures += load.failures
+
+
+def _finish_repair(
+    run: Run, result: VerifyResult, comparison: Comparison, gone: dict[str, Window], moment: datetime
+) -> bool:
+    """Does what loading cannot: ids held twice, and calls that Gong no longer lists; whether anything was repaired."""
+    if comparison.duplicates:
+        remove_rows(run.warehouse, comparison.duplicates)
+        again = LoadResult("repair", union(comparison.duplicates.values()))
+        load_ranges(run, again, small=True)
+        if again.status != "done":
+            _take_over(result, again)
+            return False
+    refused = any(found.outcome == "refused" for found in result.windows)
+    if not refused:
+        mark_deleted(run.warehouse, gone, moment)
+    repaired = [w for w in result.windows if w.outcome == "differs" and not (refused and w.surplus)]
+    for found in repaired:
+        found.outcome = "repaired"
+    return bool(repaired) and not refused
+
+
+def _conclude(result: VerifyResult) -> None:
+    """The outcome, and what to tell about it."""
+    outcomes = {found.outcome for found in result.windows}
+    if result.status == "paused":
+        result.outcome = "paused"
+    elif result.status == "failed":
+        result.outcome = "failed"
+    elif "refused" in outcomes:
+        refused = [found for found in result.windows if found.outcome == "refused"]
+        gone, held = sum(found.surplus for found in refused), sum(found.held for found in refused)
+        result.outcome, result.status = "refused", "incomplete"
+        result.message = (
+            f"Gong no longer lists {gone:,} of {held:,} calls in {_spans(refused)}; none was marked as deleted, because"
+            " a key that lost its visibility looks the same. Check the key's owner and scope (gong-source check); if"
+            " the calls are really gone, run gong-source verify --repair --accept-deletions"
+        )
+    elif "differs" in outcomes:
+        result.outcome, result.status = "differs", "incomplete"
+        result.message = (
+            f"{len(result.differing):,} windows differ; gong-source verify --repair loads them again"
+            if not result.repair
+            else "some windows still differ; run it again"
+        )
+    elif result.failures:
+        result.outcome = "differs"
+    else:
+        result.outcome = "repaired" if "repaired" in outcomes else "clean"
+
+
+def _spans(windows: Sequence[Difference]) -> str:
+    return str(windows[0].window) if len(windows) == 1 else f"{len(windows)} windows"
+
+
+def _row(run: Run, result: VerifyResult, started_at: datetime) -> dict[str, Any]:
+    return {
+        "verification_id": uuid.uuid4().hex,
+        "verified_from": result.ranges[0].start,
+        "verified_to": result.ranges[-1].end,
+        "workspace_id": run.client.workspace_id,
+        "is_deep": result.deep,
+        "is_repair": result.repair,
+        "outcome": result.outcome,
+        "gong_calls": result.gong_calls,
+        "held_calls": result.held_calls,
+        "differing_windows": len(result.differing),
+        "missing": result.total("missing"),
+        "changed": result.total("changed"),
+        "surplus": result.total("surplus"),
+        "unsettled": result.total("unsettled"),
+        "marked_deleted": result.marked_deleted,
+        "requests": result.requests,
+        "started_at": started_at,
+        "finished_at": now(),
+    }
