@@ -36,7 +36,7 @@ def backfill(simulator: Simulator, start: datetime, rate: float) -> tuple[dict[s
             "DLT_DATA_DIR": f"{folder}/dlt",
         }
         began = time.monotonic()
-        process = subprocess.run(
+        process = subprocess.run(  # noqa: S603 - the command is ours
             [sys.executable, "-m", "gong_source.cli", "backfill", "--from", start.isoformat(), "--json"],
             cwd=folder,
             env=os.environ | environment,

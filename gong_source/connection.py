@@ -17,6 +17,7 @@ from dlt.common.typing import TSecretStrValue  # noqa: TC002 - dlt resolves the 
 from gong_source.api.client import Client
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Transport
+from gong_source.defaults import set_defaults
 from gong_source.errors import ConfigurationError, WalkStopped
 from gong_source.windows import days_before, parse
 
@@ -94,6 +95,7 @@ def resolve_settings(**explicit: Any) -> GongSettings:
 
     Raises `ConfigurationError` with the names to set when a credential is missing.
     """
+    set_defaults()
     given = {name: value for name, value in explicit.items() if value is not None}
     try:
         return resolve_configuration(GongSettings(), sections=SECTIONS, explicit_value=given)
@@ -164,5 +166,6 @@ def _first_line(error: Exception) -> str:
 
 def resolve_lookback() -> float:
     """The setting `lookback_days`, for a command that needs no access key."""
+    set_defaults()
     settings = resolve_configuration(GongSettings(), sections=SECTIONS, accept_partial=True)
     return float(settings.lookback_days)

@@ -247,14 +247,8 @@ class CallsPackage:
             covered.advance(None)  # rows pass unfiltered: a late call lies before the watermark
         if CALLS.name not in dlt.current.source_schema().tables:
             yield with_load_id(to_table(CALLS, []), load_id)
-        waiting: list[pa.Table] = []
-        for calls in self._tables():
-            waiting.append(calls)
-            if sum(map(len, waiting)) >= _ROWS_PER_YIELD:
-                yield with_load_id(pa.concat_tables(waiting), load_id)
-                waiting = []
-        if waiting:
-            yield with_load_id(pa.concat_tables(waiting), load_id)
+        for calls in self._batches():
+            yield with_load_id(calls, load_id)
         if self.rows or CALL_WINDOWS.name not in dlt.current.source_schema().tables:
             ledger = with_load_id(to_table(CALL_WINDOWS, self.rows), load_id)
             yield dlt.mark.with_table_name(ledger, CALL_WINDOWS.name)
@@ -265,6 +259,17 @@ class CallsPackage:
             covered.advance(max(self.watermark, utc(cast("datetime", covered.last_value))))
         if self.converter.filed_by is not None:
             dlt.current.resource_state()["filed_by"] = self.converter.filed_by
+
+    def _batches(self) -> Iterator[pa.Table]:
+        """The calls in tables large enough for dlt."""
+        waiting: list[pa.Table] = []
+        for table in self._tables():
+            waiting.append(table)
+            if sum(map(len, waiting)) >= _ROWS_PER_YIELD:
+                yield pa.concat_tables(waiting)
+                waiting = []
+        if waiting:
+            yield pa.concat_tables(waiting)
 
     def _tables(self) -> Iterator[pa.Table]:
         """The calls of each window, each id once in the whole package: the merge cannot tell which of two is newer."""

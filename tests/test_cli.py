@@ -341,3 +341,29 @@ def test_help_imports_nothing_heavy() -> None:
             check=True,
         )
         assert not heavy & set(loaded.stdout.split())
+
+
+@pytest.mark.parametrize("chosen", [None, "true"])
+def test_telemetry_is_off_unless_its_user_switches_it_on(serve: Serve, chosen: str | None) -> None:
+    """A run starts no thread of dlt's telemetry; the user's own setting is kept to."""
+    code = """
+import threading
+from gong_source import sync
+from dlt.common.runtime import anon_tracker
+assert sync().status == "done"
+print(anon_tracker._ANON_TRACKER_ENDPOINT is not None, anon_tracker._THREAD_POOL is not None)
+"""
+    simulator = serve(Tenant())
+    prefix = "SOURCES__GONG__CREDENTIALS__"
+    environment = {
+        f"{prefix}ACCESS_KEY": "key",
+        f"{prefix}ACCESS_KEY_SECRET": "secret",
+        f"{prefix}BASE_URL": simulator.base_url,
+        "RUNTIME__DLTHUB_TELEMETRY_ENDPOINT": "http://127.0.0.1:9",
+    } | ({"RUNTIME__DLTHUB_TELEMETRY": chosen} if chosen else {})
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout.split()[-1] == str(chosen == "true")

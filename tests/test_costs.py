@@ -53,11 +53,11 @@ def test_start_up_imports_nothing_heavy(code: str) -> None:
     assert loaded_modules(code) & HEAVY == set()
 
 
-def test_sync_imports_no_simulator_and_no_pandas() -> None:
-    """A run does not pay for what only demos, tests and data frames need."""
+def test_sync_imports_no_simulator_and_no_terminal() -> None:
+    """A run does not pay for what only demos, tests and people at a terminal need."""
     modules = loaded_modules("import gong_source.runs.sync")
 
-    assert modules & {"gong_source.simulator", "pandas", "numpy", "rich", "IPython"} == set()
+    assert modules & {"gong_source.simulator", "rich", "IPython"} == set()
 
 
 @pytest.mark.parametrize("calls", [10_000, 30_000])

@@ -50,7 +50,8 @@ def test_settings_stand_in_the_readme_with_their_defaults() -> None:
     """The settings' table is that of the code: names and defaults."""
     fields = {f.name: f.default for f in dataclasses.fields(GongSettings) if f.name in GongSettings.__annotations__}
     fields.pop("credentials")
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE))
+    section = README.split("## Settings")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", section, re.MULTILINE))
 
     for name, default in fields.items():
         shown = "" if default is None else f"`{default:g}`" if isinstance(default, int | float) else f"`{default}`"

@@ -139,7 +139,8 @@ def test_quota_in_mid_run_commits_what_was_walked(
     """A Retry-After of hours ends the package early with a warning, and the watermark stands at what was walked."""
     tenant = Tenant.generate(12_000, start=days_ago(28), end=END, seed=5)
     fault = Fault(kind="status", status=429, retry_after=21_600, numbers=range(100, 110))
-    pipeline.run(source(serve(tenant, faults=(fault,)), start_date=iso(days_ago(28))))
+    limited = serve(tenant, faults=(fault,), latency_seconds=0.02)
+    pipeline.run(source(limited, start_date=iso(days_ago(28)), requests_per_second=40.0))
     loaded = rows("select count(*) from gong.calls")[0][0]
     reached = rows("select max(watermark) from gong.call_windows")[0][0]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from dlt.common.configuration.providers import CustomLoaderDocProvider
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.runtime.run_context import active as run_context
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from gong_source.defaults import set_defaults
 from gong_source.errors import DestinationFailed, GongError
 from gong_source.runs.destinations import Kind, check_target, factory
 from gong_source.runs.lock import file_lock
@@ -33,12 +33,6 @@ logger = logging.getLogger(__name__)
 # How long to wait for another program to close a DuckDB file: most queries of a dashboard end within seconds.
 _PATIENCE_SECONDS = 5.0
 _HELD = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
-# Used where neither the environment nor a toml file says otherwise.
-_DEFAULTS: dict[str, Any] = {
-    "runtime": {"dlthub_telemetry": False},
-    "load": {"delete_completed_jobs": True},
-    "data_writer": {"disable_compression": True},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +160,7 @@ def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[War
     The pipeline's working folder belongs to one dataset in one place, so that two datasets never share pending packages
     or state. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`.
     """
-    _set_defaults()
+    set_defaults()
     kind, place = check_target(target.destination, target.dataset, target.pipeline_name)
     fingerprint = hashlib.sha256(f"{target.destination} {place} {target.dataset}".encode()).hexdigest()[:12]
     folder = Path(run_context().data_dir) / "gong_source" / f"{target.dataset}-{fingerprint}"
@@ -195,12 +189,6 @@ def _pipeline(target: Target, folder: Path) -> dlt.Pipeline:
         )
     except Exception as error:
         raise _explained(error, str(folder), "write") from None
-
-
-def _set_defaults() -> None:
-    name = "gong_source defaults"
-    if all(provider.name != name for provider in dlt.config.config_providers):
-        dlt.config.register_provider(CustomLoaderDocProvider(name, lambda: _DEFAULTS, False, []))
 
 
 def _explained(error: Exception, place: str, doing: str) -> GongError:
