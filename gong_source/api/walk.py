@@ -217,7 +217,7 @@ class Walk(Generic[Part]):
             if position is None:
                 return
             # results wait in memory for those before them; but what all wait for has to be begun
-            if position > 0 and waiting >= _FIRST_PIECES + 2 * wanted:
+            if position > 0 and waiting >= _FIRST_PIECES + wanted:
                 return
             found = self._nodes[position]
             assert isinstance(found, _Range)

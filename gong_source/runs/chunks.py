@@ -48,10 +48,10 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that the remaining pages take at the permitted rate, at a hundred calls a page."""
+        """The time that the remaining pages take at the rate reached so far, at a hundred calls a page."""
         if self.calls_to_come is None:
             return None
-        return self.calls_to_come / 100 / self.permitted_rate
+        return self.calls_to_come / 100 / min(self.rate, self.permitted_rate)
 
 
 @dataclass(slots=True)
