@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -809,7 +811,7 @@ class Story:
         self.rng = random.Random(seed)
         self.simulator, self.tenant, self.settings = simulator, simulator.tenant, settings
         self.deleted: list[str] = []
-        self.happenings = [self.arrive, self.delete, self.reappear, self.sync, self.verify]
+        self.happenings = [self.arrive, self.delete, self.reappear, self.sync, self.backfill, self.verify, self.kill]
         if edits:
             self.happenings += [self.edit, self.redate]
 
@@ -845,6 +847,26 @@ class Story:
     def verify(self) -> None:
         assert verify(settings=self.settings, repair=True).status in {"done", "incomplete"}
 
+    def backfill(self) -> None:
+        end = self.rng.uniform(0, 50)
+        range_ = days_ago(end + self.rng.uniform(1, 10)), days_ago(end)
+        assert backfill(*range_, settings=self.settings, refresh=self.rng.choice([True, False])).status == "done"
+
+    def kill(self) -> None:
+        prefix = "SOURCES__GONG__CREDENTIALS__"
+        environment = {
+            f"{prefix}ACCESS_KEY": "key",
+            f"{prefix}ACCESS_KEY_SECRET": "secret",
+            f"{prefix}BASE_URL": self.simulator.base_url,
+            "SOURCES__GONG__START_DATE": iso(days_ago(61)),
+        }
+        run = self.rng.choice([["sync"], ["verify", "--repair", "--accept-deletions"]])
+        process = subprocess.Popen([sys.executable, "-m", "gong_source.cli", *run], env=os.environ | environment)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.rng.uniform(0.7, 2.0))
+        process.kill()
+        process.wait()
+
     def tell(self, length: int) -> None:
         for _ in range(length):
             self.rng.choice(self.happenings)()
@@ -860,14 +882,14 @@ class Story:
 def test_any_history_ends_in_the_tenants_table(
     serve: Serve, settings_for: SettingsFor, seed: int, rule: str, order: str, edits: bool
 ) -> None:
-    """After arrivals, deletions, reappearances, edits, syncs and verifications, one repair makes the mirror true."""
+    """After arrivals, edits, deletions, returns, syncs, backfills, repairs and kills, one repair makes the mirror true."""
     FILE.unlink(missing_ok=True)
     tenant = tenant_of(40, 60, long_gap_share=0.3)
     simulator = serve(tenant, rule=rule, order=order)
     configured = settings_for(simulator, start_date=iso(days_ago(61)))
     story = Story(seed, simulator, configured, edits=edits)
     story.sync()
-    story.tell(8)
+    story.tell(12)
 
     result = verify(settings=configured, repair=True, deep=edits, accept_deletions=True)
 
