@@ -882,7 +882,7 @@ class Story:
 def test_any_history_ends_in_the_tenants_table(
     serve: Serve, settings_for: SettingsFor, seed: int, rule: str, order: str, edits: bool
 ) -> None:
-    """After arrivals, edits, deletions, returns, syncs, backfills, repairs and kills, one repair makes the mirror true."""
+    """After arrivals, edits, deletions, returns, syncs, backfills and kills, one repair makes the mirror true."""
     FILE.unlink(missing_ok=True)
     tenant = tenant_of(40, 60, long_gap_share=0.3)
     simulator = serve(tenant, rule=rule, order=order)
