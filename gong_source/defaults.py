@@ -13,7 +13,8 @@ from dlt.common.runtime.anon_tracker import disable_anon_tracker
 _NAME = "gong_source defaults"
 _DEFAULTS: dict[str, Any] = {
     "runtime": {"dlthub_telemetry": False},
-    "load": {"delete_completed_jobs": True},
+    # what was staged is loaded: it would only be written to the file too, and outlive the calls that are removed
+    "load": {"delete_completed_jobs": True, "truncate_staging_dataset": True},
     "data_writer": {"disable_compression": True},
 }
 

@@ -41,7 +41,9 @@ _NONE = type(None)
 _SENT = pa.struct(
     [(field, _ARROW_TYPES["text" if c.type == "timestamp" else c.type]) for field, c in CALLS.fields.items()]
 )
+_JSON = json.JSONEncoder(sort_keys=True)
 _TOO_FINE = re.compile(r"([.,]\d{6})\d+")  # below a microsecond
+_LARGEST_EXACT = 2.0**63
 _UNFIT = (TypeError, ValueError, OverflowError, pa.ArrowException)
 
 
@@ -94,7 +96,7 @@ def calls_batch(pages: Sequence[Page], window: Window, filed_by: FiledBy | None)
     arrays, extras = _as_sent(records, pages) or _one_by_one(_exact(pages))
     call_times, learnt, ambiguous = _call_times(arrays, window, filed_by)
     size = len(records)
-    kept = [json.dumps(extras[row], sort_keys=True) if row in extras else None for row in range(size)]
+    kept = [_JSON.encode(extras[row]) if row in extras else None for row in range(size)]
     arrays["call_time"] = call_times
     arrays["extra"] = pa.array(kept, pa.string())
     arrays["deleted_at"] = pa.nulls(size, _ARROW_TYPES["timestamp"])
@@ -135,8 +137,7 @@ def _as_sent(records: Sequence[Any], pages: Sequence[Page]) -> _Columns | None:
     if not all(_is_id(record.get("id")) for record in records):
         return None
     extras = _unknown(records)
-    if any(type(value) in {float, dict, list} for extra in extras.values() for value in extra.values()):
-        # the fast parser may have cost a large integer its last digits
+    if any(map(_may_be_inexact, extras.values())):
         extras = _unknown(_exact(pages))
     arrays = {}
     try:
@@ -149,6 +150,15 @@ def _as_sent(records: Sequence[Any], pages: Sequence[Page]) -> _Columns | None:
     except _UNFIT:
         return None
     return arrays, extras
+
+
+def _may_be_inexact(value: Any) -> bool:
+    """Whether a float in `value` may have been an integer: the fast parser makes floats of those over 64 bits."""
+    if type(value) is dict:
+        return any(map(_may_be_inexact, value.values()))
+    if type(value) is list:
+        return any(map(_may_be_inexact, value))
+    return type(value) is float and not abs(value) < _LARGEST_EXACT
 
 
 def _unknown(records: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:

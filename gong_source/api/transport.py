@@ -112,6 +112,8 @@ class Transport:
         adapter = HTTPAdapter(pool_maxsize=32, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
+        # proxies and certificates; once, as they are the same for every request to one host
+        self._environment = self._session.merge_environment_settings(self.base_url, {}, False, None, None)
 
     def send(
         self,
@@ -173,8 +175,9 @@ class Transport:
         self._count(sent=1)
         began = time.monotonic()
         try:
-            settings = self._session.merge_environment_settings(request.url, {}, False, None, None)
-            response = self._session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
+            response = self._session.send(
+                request, timeout=self._timeout, allow_redirects=False, **self._environment
+            )
         except _RETRYABLE_ERRORS as error:
             return _in_short(error), None
         except requests.RequestException as error:

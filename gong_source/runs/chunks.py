@@ -144,7 +144,6 @@ def load_ranges(
     if not result.ranges:
         return
     warehouse, client = run.warehouse, run.client
-    record_arrivals(warehouse)  # of a load after which an earlier run died
     began = time.monotonic()
     state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get("calls", {})
     converter = CallsConverter(client, state.get("filed_by"))
@@ -185,8 +184,7 @@ def load_ranges(
                 max_seconds=_SECONDS_PER_CHUNK,
                 on_window=report,
             )
-            load_ids += warehouse.load(chunk_source(package, start))
-            record_arrivals(warehouse)
+            load_ids += warehouse.load(chunk_source(package, start), then=record_arrivals)
             watermark = package.watermark
             result.calls_received += package.calls
             result.windows += len(package.rows)

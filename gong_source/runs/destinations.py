@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,12 @@ from dlt.common.exceptions import MissingDependencyException
 from dlt.common.storages.configuration import WithLocalFiles
 
 from gong_source.errors import ConfigurationError, DestinationFailed
-from gong_source.runs.lock import advisory_lock, lease
+from gong_source.runs.lock import advisory_lock, file_lock, lease
 from gong_source.tables import CALL_ARRIVALS, CALL_WINDOWS, CALLS, VERIFICATIONS, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dlt.extract import DltSource
 
 # What holds a dataset for a block: (pipeline, words for the dataset, command) -> raises if the hold was lost meanwhile.
@@ -116,9 +118,11 @@ def _configuration(destination: str, dataset: str, pipeline_name: str) -> Any:
 
 _OTHERS = (CALL_WINDOWS, CALL_ARRIVALS, VERIFICATIONS)
 _POSTGRES = 150_000  # the first with MERGE
+_LAKE_CATALOGS = ("sqlite", "postgres", "postgresql")  # DuckDB's own file would let in one program at a time
 # The shortest way to configure each destination
 _WHOLE = {
     "duckdb": "{}=<path of the file>",
+    "ducklake": "{0}__CATALOG=postgresql://user:password@host:5432/database and {0}__STORAGE=<folder or bucket>",
     "postgres": "{}=postgresql://user:password@host:5432/database",
     "bigquery": "{}=<the service account's JSON>, or GOOGLE_APPLICATION_CREDENTIALS=<its file>",
 }
@@ -138,12 +142,43 @@ def _file_alone(_pipeline: dlt.Pipeline, _dataset: str, _command: str) -> Abstra
     return nullcontext(lambda: None)
 
 
-def _postgres_lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> AbstractContextManager[Callable[[], None]]:
+@contextmanager
+def _postgres_lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callable[[], None]]:
     with pipeline.sql_client() as client:
-        version = client.native_connection.server_version
-    if version < _POSTGRES:
-        raise DestinationFailed(f"{dataset}: Postgres {version // 10_000} is too old; 15 is needed")
-    return advisory_lock(pipeline, dataset, command)
+        connection: Any = client.native_connection  # dlt's client would connect anew, without the lock
+        if connection.server_version < _POSTGRES:
+            raise DestinationFailed(
+                f"{dataset}: Postgres {connection.server_version // 10_000} is too old; 15 is needed"
+            )
+        with advisory_lock(connection, client.dataset_name, dataset=dataset, command=command) as confirm:
+            yield confirm
+
+
+@contextmanager
+def _lake_lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callable[[], None]]:
+    """A lock beside the catalog's file, or in its server: where every machine that can load into the lake finds it."""
+    client: Any = pipeline.sql_client()
+    catalog = client.credentials.catalog
+    if catalog.drivername == "sqlite":
+        with file_lock(Path(f"{catalog.database}.lock"), dataset=dataset, command=command):
+            yield lambda: None
+        return
+    import psycopg2
+
+    name = f"{client.credentials.metadata_schema or client.credentials.ducklake_name}.{client.dataset_name}"
+    with closing(psycopg2.connect(catalog.to_native_representation())) as connection:
+        connection.autocommit = True
+        with advisory_lock(connection, name, dataset=dataset, command=command) as confirm:
+            yield confirm
+
+
+def _lake_place(config: Any) -> str:
+    catalog = config.credentials.catalog
+    if catalog.drivername not in _LAKE_CATALOGS:
+        raise ConfigurationError(
+            f"destination ducklake: its catalog must be SQLite or Postgres, not {catalog.drivername}"
+        )
+    return str(config.data_location()).removeprefix("sqlite://")
 
 
 def _partition(source: DltSource) -> None:
@@ -184,14 +219,19 @@ def _comment(client: Any, existing: str) -> None:
         f"select table_name, column_name, text from ({existing}) as c where schema_name = %s", client.dataset_name
     )
     found = {(table, column): text for table, column, text in rows or ()}
+    statements = []
     for table in _existing(client):
         name = client.make_qualified_table_name(table.name)
         if found.get((table.name, None)) != table.description:
-            client.execute_sql(f"comment on table {name} is {client.capabilities.escape_literal(table.description)}")
+            statements.append(f"comment on table {name} is {client.capabilities.escape_literal(table.description)}")
         for column in table.columns:
             if found.get((table.name, column.name)) != column.description:
                 text = client.capabilities.escape_literal(column.description)
-                client.execute_sql(f"comment on column {name}.{client.escape_column_name(column.name)} is {text}")
+                statements.append(f"comment on column {name}.{client.escape_column_name(column.name)} is {text}")
+    if statements:
+        with client.begin_transaction():  # a lake keeps a snapshot of each
+            for statement in statements:
+                client.execute_sql(statement)
 
 
 def _finish_duckdb(client: Any) -> None:
@@ -216,6 +256,7 @@ def _finish_postgres(client: Any) -> None:
 
 KINDS = {
     "duckdb": Kind(("duckdb",), lambda config: str(config.data_location()), _file_alone, finish=_finish_duckdb),
+    "ducklake": Kind(("duckdb", "psycopg2"), _lake_place, _lake_lock, finish=_finish_duckdb),
     "postgres": Kind(
         ("psycopg2", "adbc_driver_manager", "adbc_driver_postgresql"),
         lambda config: str(config.data_location()),

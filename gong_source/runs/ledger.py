@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
     from gong_source.runs.pipeline import Warehouse
 
+_LOADED = f"""
+    {{dataset}}.{CALL_WINDOWS.name} as walked
+    join {{dataset}}._dlt_loads as loaded on loaded.load_id = walked.{LOAD_ID_COLUMN} and loaded.status = 0
+"""
 _WALKED = f"""
     select window_start, window_end, mode, settled, fetched_at, requests, watermark, workspace_id
-    from {{dataset}}.{CALL_WINDOWS.name} as walked
-    join {{dataset}}._dlt_loads as loaded on loaded.load_id = walked.{LOAD_ID_COLUMN} and loaded.status = 0
-    order by fetched_at
+    from {_LOADED} order by fetched_at
 """
+# a verification counts the windows of its repair in
+_SENT_BY_LOADS = f"select sum(requests) from {_LOADED} where fetched_at >= %s and mode <> 'repair'"
+_SENT_BY_VERIFICATIONS = f"select sum(requests) from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +99,6 @@ class Ledger:
                 opened = union([*opened, window])
         return opened
 
-    def requests_since(self, moment: datetime) -> int:
-        """Requests of the windows walked at or after `moment`."""
-        return sum(entry.requests for entry in self.entries if entry.fetched_at >= moment)
-
 
 def read_ledger(warehouse: Warehouse, workspace_id: str | None) -> Ledger:
     """The ledger of `workspace_id`, or of runs over all workspaces if that is None."""
@@ -108,12 +109,8 @@ def read_ledger(warehouse: Warehouse, workspace_id: str | None) -> Ledger:
 def requests_today(warehouse: Warehouse) -> int:
     """Requests that all runs into this dataset sent on the current UTC day."""
     midnight = now().replace(hour=0, minute=0, second=0)
-    verified = warehouse.query(
-        f"select sum(requests) from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s", midnight
-    )
-    walked = [entry for entry in map(_entry, warehouse.query(_WALKED)) if entry.mode != "repair"]
-    # a verification counts its own windows in
-    return Ledger(tuple(walked)).requests_since(midnight) + int(verified[0][0] or 0 if verified else 0)
+    found = [row for sql in (_SENT_BY_LOADS, _SENT_BY_VERIFICATIONS) for row in warehouse.query(sql, midnight)]
+    return sum(int(sent or 0) for (sent,) in found)
 
 
 @dataclass(frozen=True, slots=True)

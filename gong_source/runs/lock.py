@@ -15,6 +15,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dlt.destinations.exceptions import DatabaseException
 from filelock import FileLock, Timeout
 
 from gong_source.errors import DatasetLocked, DestinationFailed
@@ -22,16 +23,12 @@ from gong_source.windows import iso, now, seconds_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
     from pathlib import Path
 
     import dlt
 
 logger = logging.getLogger(__name__)
 
-# A run that was killed blocks others for this long; one that is cut off from BigQuery for longer loses its hold.
-_LEASE_SECONDS = 300.0
-_RENEWAL_SECONDS = 60.0
 _LEASE_TABLE = "_gong_source_lock"
 # pg_locks shows the 64 bits of a key as two unsigned halves.
 _ADVISORY_HOLDER = """
@@ -75,56 +72,71 @@ def _holder(path: Path) -> str:
 
 
 @contextmanager
-def advisory_lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callable[[], None]]:
-    """Holds a Postgres advisory lock for the block, against other machines; Postgres drops it with the connection."""
-    with pipeline.sql_client() as client:
-        connection: Any = client.native_connection  # dlt's client would connect anew, without the lock
-        key = int.from_bytes(hashlib.sha256(f"gong_source {client.dataset_name}".encode()).digest()[:8], signed=True)
+def advisory_lock(connection: Any, name: str, *, dataset: str, command: str) -> Iterator[Callable[[], None]]:
+    """Holds the Postgres advisory lock `name` for the block, against other machines.
+
+    Postgres drops it with `connection`, one of psycopg2 in autocommit.
+    """
+    key = int.from_bytes(hashlib.sha256(f"gong_source {name}".encode()).digest()[:8], signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("set application_name = %s", (f"gong-source {command}, PID {os.getpid()} on {_host()}",))
+        cursor.execute("set tcp_keepalives_idle = 60")  # a chunk is longer than what firewalls call idle
+        cursor.execute("select pg_try_advisory_lock(%s)", (key,))
+        if not cursor.fetchone()[0]:
+            cursor.execute(_ADVISORY_HOLDER, (key,))
+            holder, since = cursor.fetchone() or ("another run", None)
+            raise _locked(dataset, f"{holder} (since {iso(since)})" if since else holder)
+
+    def confirm() -> None:
         with connection.cursor() as cursor:
-            cursor.execute("set application_name = %s", (f"gong-source {command}, PID {os.getpid()} on {_host()}",))
-            cursor.execute("set tcp_keepalives_idle = 60")  # a chunk is longer than what firewalls call idle
-            cursor.execute("select pg_try_advisory_lock(%s)", (key,))
-            if not cursor.fetchone()[0]:
-                cursor.execute(_ADVISORY_HOLDER, (key,))
-                name, since = cursor.fetchone() or ("another run", None)
-                raise _locked(dataset, f"{name} (since {iso(since)})" if since else name)
+            cursor.execute("select 1")
 
-        def confirm() -> None:
-            with connection.cursor() as cursor:
-                cursor.execute("select 1")
-
-        yield confirm
+    yield confirm
 
 
 @contextmanager
-def lease(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callable[[], None]]:
+def lease(
+    pipeline: dlt.Pipeline, dataset: str, command: str, *, seconds: float = 300.0, renewal_seconds: float = 60.0
+) -> Iterator[Callable[[], None]]:
     """Holds a lease in the BigQuery dataset for the block, against other machines.
 
     The lease is an empty table that expires: BigQuery creates a table once only, and changes one only for who has seen
-    its last state.
+    its last state. A run that was killed blocks others for `seconds`; one that cannot renew for so long loses its hold.
     """
     with pipeline.sql_client() as client:
         if not client.has_dataset():
             pipeline.sync_destination()  # forgets a dataset that was dropped, which dlt does only while it is missing
-            client.create_dataset()
+            _create_dataset(client)
         holder = f"gong-source {command}, PID {os.getpid()} on {_host()}, since {iso(now())}"
         name = client.make_qualified_table_name(_LEASE_TABLE, quote=False)
-        held = _Lease(client.native_connection, name, dataset, holder)
+        held = _Lease(client.native_connection, name, dataset, holder, seconds, renewal_seconds)
         try:
             yield held.confirm
         finally:
             held.release()
 
 
+def _create_dataset(client: Any) -> None:
+    try:
+        client.create_dataset()
+    except DatabaseException:
+        if not client.has_dataset():  # else another machine was faster
+            raise
+
+
 class _Lease:
     """A lease taken, and renewed by a thread until `release`."""
 
-    def __init__(self, connection: Any, name: str, dataset: str, holder: str) -> None:
+    def __init__(
+        self, connection: Any, name: str, dataset: str, holder: str, seconds: float, renewal_seconds: float
+    ) -> None:
         self._connection = connection
         self._name = name
         self._dataset = dataset
+        self._seconds = seconds
+        self._renewal_seconds = renewal_seconds
         self._lost = False
-        self._until = _lease_end()
+        self._until = seconds_after(now(), seconds)
         self._released = threading.Event()
         self._table = self._take(holder)
         self._renewals = threading.Thread(target=self._renew, name="gong-source lease", daemon=True)
@@ -153,8 +165,8 @@ class _Lease:
     def _renew(self) -> None:
         from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
 
-        while not self._released.wait(_RENEWAL_SECONDS):
-            until = _lease_end()
+        while not self._released.wait(self._renewal_seconds):
+            until = seconds_after(now(), self._seconds)
             try:
                 self._table.expires = until
                 self._table = self._connection.update_table(self._table, ["expires"])
@@ -165,8 +177,11 @@ class _Lease:
             except (GoogleAPIError, OSError) as error:
                 logger.warning("the lease on %s was not renewed: %s", self._dataset, error)
 
+    def _is_lost(self) -> bool:
+        return self._lost or self._until < now()
+
     def confirm(self) -> None:
-        if self._lost or self._until < now():
+        if self._is_lost():
             raise DestinationFailed(f"the hold on {self._dataset} was lost; run it again, nothing is lost")
 
     def release(self) -> None:
@@ -174,16 +189,12 @@ class _Lease:
 
         self._released.set()
         self._renewals.join()
-        if self._lost:
+        if self._is_lost():  # by now it may be another run's
             return
         try:
             self._connection.delete_table(self._name, not_found_ok=True)
         except (GoogleAPIError, OSError) as error:
-            logger.warning("the lease on %s ends by itself in %g s: %s", self._dataset, _LEASE_SECONDS, error)
-
-
-def _lease_end() -> datetime:
-    return seconds_after(now(), _LEASE_SECONDS)
+            logger.warning("the lease on %s ends by itself at %s: %s", self._dataset, iso(self._until), error)
 
 
 def _host() -> str:

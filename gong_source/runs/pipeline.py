@@ -53,6 +53,8 @@ class Warehouse:
     kind: Kind
     confirm: Callable[[], None] = lambda: None
     _finished: bool = False
+    _client: SqlClientBase[Any] | None = None
+    _users: int = 0
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows of a query on the dataset; none if it names a table that does not exist yet.
@@ -60,7 +62,7 @@ class Warehouse:
         `{dataset}` in `sql` stands for the dataset's name. Raises `DestinationFailed`.
         """
         try:
-            with self._connected() as client:
+            with self.connected() as client:
                 statement = sql.format(dataset=client.fully_qualified_dataset_name())
                 with client.execute_query(statement, *parameters) as cursor:
                     return [tuple(row) for row in cursor.fetchall()]
@@ -76,7 +78,7 @@ class Warehouse:
         """
         try:
             self.confirm()
-            with self._connected() as client:
+            with self.connected() as client:
                 client.execute_sql(sql.format(dataset=client.fully_qualified_dataset_name()), *parameters)
         except Exception as error:
             raise _explained(error, self.place, "write") from None
@@ -84,7 +86,7 @@ class Warehouse:
     def restore(self) -> None:
         """Takes over the state that the destination holds, if it is newer than the local one."""
         try:
-            with self._connected():
+            with self.connected():
                 self.pipeline.sync_destination()
         except Exception as error:
             raise _explained(error, self.place, "read") from None
@@ -100,20 +102,20 @@ class Warehouse:
         self._load()
         return True
 
-    def load(self, source: DltSource) -> list[str]:
-        """Extracts and loads one package, all of it or nothing, and returns its load id."""
+    def load(self, source: DltSource, then: Callable[[Warehouse], None] = lambda warehouse: None) -> list[str]:
+        """Extracts and loads one package, all of it or nothing, and returns its load id; `then` goes with the load."""
         self.kind.adapt(source)
         try:
             self.pipeline.extract(source)
         except Exception as error:
             raise _explained(error, self.place, "write") from None
-        return self._load()
+        return self._load(then)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Holds a DuckDB file for the block, with all that was committed in the file itself and none beside it."""
         try:
-            with self._connected() as client:
+            with self.connected() as client:
                 client.execute_sql("force checkpoint")
                 yield
         except OSError:
@@ -121,36 +123,49 @@ class Warehouse:
         except Exception as error:
             raise _explained(error, self.place, "read") from None
 
-    def _load(self) -> list[str]:
+    def _load(self, then: Callable[[Warehouse], None] = lambda warehouse: None) -> list[str]:
         try:
             self.pipeline.normalize()
             self.confirm()
-            with self._connected() as client:
+            with self.connected() as client:
                 info = self.pipeline.load()
-                if not self._finished:
+                if not self._finished or any(package.schema_update for package in info.load_packages):
                     self.kind.finish(client)
                     self._finished = True
+                then(self)
         except Exception as error:
             raise _explained(error, self.place, "write") from None
         return list(info.loads_ids)
 
     @contextmanager
-    def _connected(self) -> Iterator[SqlClientBase[Any]]:
-        """A connection, held for the block: with it open, no other program can take a DuckDB file in between."""
+    def connected(self) -> Iterator[SqlClientBase[Any]]:
+        """A connection, one for the block and all within it: no other program can take a DuckDB file in between.
+
+        To open a DuckDB file and to close it costs more than most queries. But a program that wants to read it has to
+        wait, so the block should not.
+        """
+        if self._client is None:
+            self._client = self.pipeline.sql_client()
+        if self._users == 0:
+            self._open(self._client)
+        self._users += 1
+        try:
+            yield self._client
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                self._client.close_connection()
+
+    def _open(self, client: SqlClientBase[Any]) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        client = self.pipeline.sql_client()
         while True:
             try:
                 client.open_connection()
-                break
+                return
             except Exception as error:
                 if not _HELD.search(_last_cause(error)) or time.monotonic() > deadline:
-                    raise
+                    raise _explained(error, self.place, "open") from None
             time.sleep(0.1)
-        try:
-            yield client
-        finally:
-            client.close_connection()
 
 
 @contextmanager

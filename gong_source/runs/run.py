@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gong_source.connection import connect
+from gong_source.runs.arrivals import record_arrivals
 from gong_source.runs.ledger import read_ledger, requests_today
 from gong_source.runs.pipeline import open_warehouse
 
@@ -60,10 +61,12 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
     with open_warehouse(target, command=command, write=True) as warehouse:
         client = connect(settings, stopped=control.stopped, max_requests=control.max_requests)
         try:
-            warehouse.restore()
-            drained = warehouse.drain()
-            run = Run(warehouse, client, read_ledger(warehouse, settings.workspace_id), control, [])
-            client.transport.throttle.learn_used_today(requests_today(warehouse))
+            with warehouse.connected():
+                warehouse.restore()
+                drained = warehouse.drain()
+                record_arrivals(warehouse)  # of a load after which an earlier run died
+                run = Run(warehouse, client, read_ledger(warehouse, settings.workspace_id), control, [])
+                client.transport.throttle.learn_used_today(requests_today(warehouse))
             if drained:
                 run.note("loaded what an earlier run had left")
             yield run
