@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import dlt
@@ -12,10 +13,13 @@ from dlt.common.runtime.anon_tracker import disable_anon_tracker
 
 _NAME = "gong_source defaults"
 _DEFAULTS: dict[str, Any] = {
-    "runtime": {"dlthub_telemetry": False},
+    # of each attempt at a load dlt tells at length; the error that ends a run holds what matters
+    "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
     # what was staged is loaded: it would only be written to the file too, and outlive the calls that are removed
     "load": {"delete_completed_jobs": True, "truncate_staging_dataset": True},
     "data_writer": {"disable_compression": True},
+    # A chunk is little work: one thread costs the least, and what of the table is kept in memory would only be memory.
+    "destination": {"duckdb": {"credentials": {"global_config": {"threads": 1, "memory_limit": "128MB"}}}},
 }
 
 
@@ -23,7 +27,9 @@ def set_defaults() -> None:
     """Adds the defaults behind all of dlt's other sources of configuration, so that each of those overrides them."""
     if any(provider.name == _NAME for provider in dlt.config.config_providers):
         return
-    dlt.config.register_provider(CustomLoaderDocProvider(_NAME, lambda: _DEFAULTS, False, []))
-    # dlt starts its telemetry before anybody can add a default; nothing has been sent by then
-    if not resolve_configuration(RuntimeConfiguration()).dlthub_telemetry:
+    dlt.config.register_provider(CustomLoaderDocProvider(_NAME, lambda: _DEFAULTS, True, []))
+    # dlt starts its telemetry and its logger before anybody can add a default; nothing has been sent by then
+    runtime = resolve_configuration(RuntimeConfiguration())
+    logging.getLogger("dlt").setLevel(runtime.log_level)
+    if not runtime.dlthub_telemetry:
         disable_anon_tracker()

@@ -232,6 +232,7 @@ class CallsPackage:
     covered: Sequence[Window] = ()
     also_create: Sequence[Table] = ()
     max_calls: float = float("inf")
+    max_bytes: float = float("inf")
     max_seconds: float = float("inf")
     clock: Callable[[], float] = time.monotonic
     on_window: Callable[[WalkedWindow[Batch], CallsPackage], None] = lambda walked, package: None
@@ -274,7 +275,7 @@ class CallsPackage:
     def _tables(self) -> Iterator[pa.Table]:
         """The calls of each window, each id once in the whole package: the merge cannot tell which of two is newer."""
         seen: set[str] = set()
-        began = self.clock()
+        began, size = self.clock(), 0
         for walked in self.walk:
             table, ids = _distinct(walked.parts)
             if not seen.isdisjoint(ids):
@@ -283,10 +284,11 @@ class CallsPackage:
                 return
             seen.update(ids)
             self._enter(walked, len(ids))
+            size += table.nbytes
             if ids:
                 yield table
             self.on_window(walked, self)
-            if self.calls >= self.max_calls or self.clock() - began >= self.max_seconds:
+            if self.calls >= self.max_calls or size >= self.max_bytes or self.clock() - began >= self.max_seconds:
                 return
 
     def _enter(self, walked: WalkedWindow[Batch], calls: int) -> None:

@@ -175,9 +175,7 @@ class Transport:
         self._count(sent=1)
         began = time.monotonic()
         try:
-            response = self._session.send(
-                request, timeout=self._timeout, allow_redirects=False, **self._environment
-            )
+            response = self._session.send(request, timeout=self._timeout, allow_redirects=False, **self._environment)
         except _RETRYABLE_ERRORS as error:
             return _in_short(error), None
         except requests.RequestException as error:

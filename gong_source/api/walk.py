@@ -234,17 +234,21 @@ class Walk(Generic[Part]):
         """How many windows are to be in flight."""
         if self.client.transport.throttle.left() < _FEW_REQUESTS:
             return 1
-        known = self.client.transport.latency_seconds is not None
+        under_way = self._under_way()
         # the more there are to choose from, the better the order in which they get their turns
-        return min(_MOST_IN_FLIGHT, 3 * self._needed()) if known else _FIRST_NEEDED
+        return _FIRST_NEEDED if under_way is None else min(_MOST_IN_FLIGHT, math.ceil(3 * under_way))
 
     def _needed(self) -> int:
         """How many requests have to be under way at once to use the permitted rate."""
+        under_way = self._under_way()
+        return _FIRST_NEEDED if under_way is None else min(_MOST_IN_FLIGHT, math.ceil(under_way))
+
+    def _under_way(self) -> float | None:
+        """How many requests are under way on average at the permitted rate; None while the latency is unknown."""
         transport = self.client.transport
         if transport.latency_seconds is None:
-            return _FIRST_NEEDED
-        rate = min(transport.throttle.requests_per_second, _FASTEST_USEFUL_RATE)
-        return min(_MOST_IN_FLIGHT, math.ceil(rate * transport.latency_seconds))
+            return None
+        return min(transport.throttle.requests_per_second, _FASTEST_USEFUL_RATE) * transport.latency_seconds
 
     def _carve(self, rest: _Range) -> tuple[_Task[Part], bool]:
         """The next window of `rest`, and whether that uses it up."""

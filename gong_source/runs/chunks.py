@@ -30,6 +30,7 @@ Status = Literal["done", "paused", "incomplete", "failed"]
 
 # Enough that the cost of a package does not show, little enough that losing one is cheap.
 _CALLS_PER_CHUNK = 50_000
+_BYTES_PER_CHUNK = 32_000_000
 _SECONDS_PER_CHUNK = 120.0
 
 
@@ -181,6 +182,7 @@ def load_ranges(
                 covered=run.ledger.covered,
                 also_create=(CALL_ARRIVALS,),
                 max_calls=_CALLS_PER_CHUNK,
+                max_bytes=_BYTES_PER_CHUNK,
                 max_seconds=_SECONDS_PER_CHUNK,
                 on_window=report,
             )

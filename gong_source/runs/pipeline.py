@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 # How long to wait for another program to close a DuckDB file: most queries of a dashboard end within seconds.
 _PATIENCE_SECONDS = 5.0
+_MORE_MEMORY = (
+    "; nothing is lost: allow DuckDB more memory and run it again, with"
+    """ DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG='{"memory_limit": "1GB"}'"""
+)
 _HELD = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 
 
@@ -218,7 +222,8 @@ def _explained(error: Exception, place: str, doing: str) -> GongError:
             " Close it there and try again; nothing is lost"
         )
     step = f" in step {error.step}" if isinstance(error, PipelineStepFailed) else ""
-    return DestinationFailed(f"cannot {doing} {place}{step}: {text}")
+    hint = _MORE_MEMORY if text.startswith("OutOfMemoryException") else ""
+    return DestinationFailed(f"cannot {doing} {place}{step}: {text}{hint}")
 
 
 def _causes(error: BaseException) -> Sequence[BaseException]:
