@@ -19,7 +19,7 @@ _DEFAULTS: dict[str, Any] = {
     "load": {"delete_completed_jobs": True, "truncate_staging_dataset": True},
     "data_writer": {"disable_compression": True},
     # A chunk is little work: one thread costs the least, and what of the table is kept in memory would only be memory.
-    "destination": {"duckdb": {"credentials": {"global_config": {"threads": 1, "memory_limit": "128MB"}}}},
+    "destination": {"duckdb": {"credentials": {"global_config": {"threads": 1, "memory_limit": "112MB"}}}},
 }
 
 

@@ -278,8 +278,9 @@ class CallsPackage:
         began, size = self.clock(), 0
         for walked in self.walk:
             table, ids = _distinct(walked.parts)
-            if not seen.isdisjoint(ids):
-                # a call moved to another time while it was listed: the next package brings its newer state
+            # a call that moved to another time while it was listed: the next package brings its newer state
+            moved = not seen.isdisjoint(ids)
+            if moved or (size and size + table.nbytes > self.max_bytes):
                 self.walk.put_back(walked)
                 return
             seen.update(ids)
@@ -288,7 +289,7 @@ class CallsPackage:
             if ids:
                 yield table
             self.on_window(walked, self)
-            if self.calls >= self.max_calls or size >= self.max_bytes or self.clock() - began >= self.max_seconds:
+            if self.calls >= self.max_calls or self.clock() - began >= self.max_seconds:
                 return
 
     def _enter(self, walked: WalkedWindow[Batch], calls: int) -> None:

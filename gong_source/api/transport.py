@@ -112,7 +112,8 @@ class Transport:
         adapter = HTTPAdapter(pool_maxsize=32, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        # proxies and certificates; once, as they are the same for every request to one host
+        # once, as they are the same for every request: headers with the key, proxies and certificates
+        self._prepared = self._session.prepare_request(requests.Request("GET", self.base_url))
         self._environment = self._session.merge_environment_settings(self.base_url, {}, False, None, None)
 
     def send(
@@ -130,9 +131,10 @@ class Transport:
         for what Gong refuses, `QuotaExhausted` when the wait would be too long.
         """
         where = f"{method} {path}"
-        request = self._session.prepare_request(
-            requests.Request(method, self.base_url + path, params=params, json=body)
-        )
+        request = self._prepared.copy()
+        request.method = method
+        request.prepare_url(self.base_url + path, params)
+        request.prepare_body(None, None, json=body)
         failures = refusals = 0
         held_back = 0.0
         while True:

@@ -1,8 +1,7 @@
 """Walks ranges of time: several windows at once, sized by the calls they hold, handed out in time order.
 
 Pages of one window follow each other, so speed comes from several windows in flight: as many as latency needs to use
-the permitted rate. A range is carved from its front into windows of a few dozen pages by the density of calls seen so
-far. The first page of a window tells how many calls it holds; if they are too many, the window becomes a range itself.
+the permitted rate.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from gong_source.api.plan import FIRST_PIECES, Pace, Range, first_ranges, too_large
 from gong_source.api.transport import Usage
 from gong_source.errors import (
     GongError,
@@ -21,29 +21,17 @@ from gong_source.errors import (
     UnexpectedAnswer,
     WalkStopped,
 )
-from gong_source.windows import Window, now, seconds_after, split, whole_second
+from gong_source.windows import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from gong_source.api.client import Client, Endpoint, Page
+    from gong_source.windows import Window
 
 Part = TypeVar("Part")
 
-# The last page of a window is half empty on average, so small windows waste requests; large ones leave few to walk at
-# once, need memory, and are lost whole in a crash.
-TARGET_CALLS = 2500
-_SMALLEST_TARGET_CALLS = 800
-_SPLIT_ABOVE_CALLS, _SPLIT_ABOVE_CALLS_ALONE = 4000, 6000
-# Calls that lie within this time are walked in one window, up to this number of them.
-_DENSEST_SECONDS = 2.0
-_MOST_CALLS_AT_ONCE = 20_000
-# A burst is this many times denser than the range around it; nights and weekends make a factor of about 5.
-_BURST = 16.0
-# A range this long is cut before its density is known: most often the pieces are right, and no request is wasted.
-_LONG_RANGE_SECONDS = 31 * 86400.0
-_FIRST_PIECES = 9
 # So many before the latency is known: the permitted rate lets no more out in the first second.
 _FIRST_NEEDED = 3
 # With fewer requests than this left in a budget, one window at a time: two half walked are worth nothing.
@@ -52,7 +40,6 @@ _MOST_IN_FLIGHT = 12
 # Beyond this many requests a second parsing is the limit, and more windows in flight only cost memory.
 _FASTEST_USEFUL_RATE = 50.0
 _PAGES_PER_PART = 20
-_CALLS_PER_PAGE = 100
 _RESTARTS = 2
 # What one window is left out for; any other error concerns every window.
 _WINDOW_ERRORS = (RecordError, UnexpectedAnswer, PageCursorExpired)
@@ -78,19 +65,6 @@ class WalkedWindow(Generic[Part]):
 
 
 @dataclass(eq=False, slots=True)
-class _Range:
-    """Time not yet asked for. `calls`: how many it holds; `density`: how many a second; None while unknown.
-
-    `begins_at` is where its first call is expected.
-    """
-
-    window: Window
-    calls: float | None = None
-    density: float = 0.0
-    begins_at: datetime | None = None
-
-
-@dataclass(eq=False, slots=True)
 class _Task(Generic[Part]):
     """A window being walked, or done: one of `walked`, `too_large` and `error` is set at the end.
 
@@ -98,10 +72,10 @@ class _Task(Generic[Part]):
     """
 
     window: Window
-    rest: _Range
+    rest: Range
     expected: float
     walked: WalkedWindow[Part] | None = None
-    too_large: _Range | None = None
+    too_large: Range | None = None
     error: BaseException | None = None
 
     @property
@@ -134,13 +108,7 @@ class Walk(Generic[Part]):
         self._endpoint = endpoint
         self._convert = convert
         self._times_of = times_of
-        self._nodes: list[_Range | _Task[Part]] = [
-            _Range(piece)
-            for window in ranges
-            for piece in (
-                split(window, _FIRST_PIECES) if window.seconds > _LONG_RANGE_SECONDS and not small else [window]
-            )
-        ]
+        self._nodes: list[Range | _Task[Part]] = [*first_ranges(ranges, small=small)]
         self._returned: WalkedWindow[Part] | None = None
         self._ready: deque[_Task[Part]] = deque()
         self._changed = threading.Condition()
@@ -175,7 +143,7 @@ class Walk(Generic[Part]):
     def calls_to_come(self) -> int | None:
         """How many calls are still to be handed out, as far as Gong has told; None while it has not."""
         with self._changed:
-            counts = [n.calls if isinstance(n, _Range) else n.expected for n in self._nodes]
+            counts = [n.calls if isinstance(n, Range) else n.expected for n in self._nodes]
         known = [count for count in counts if count is not None and not math.isnan(count)]
         return max(0, round(sum(known))) if len(known) == len(counts) else None
 
@@ -202,7 +170,7 @@ class Walk(Generic[Part]):
                 elif isinstance(head.error, _WINDOW_ERRORS):
                     self.failures.append((head.window, head.error))
             elif self.stopped_by is not None and (
-                isinstance(head, _Range) or self._in_flight == 0 or isinstance(self.stopped_by, WalkStopped)
+                isinstance(head, Range) or self._in_flight == 0 or isinstance(self.stopped_by, WalkStopped)
             ):
                 self._nodes.pop(0)
             else:
@@ -213,14 +181,14 @@ class Walk(Generic[Part]):
         """Starts windows until as many are in flight as the permitted rate and the latency call for."""
         while self.stopped_by is None and not self._closed and self._in_flight < (wanted := self._wanted()):
             waiting = sum(isinstance(node, _Task) for node in self._nodes)
-            position = next((i for i, node in enumerate(self._nodes) if isinstance(node, _Range)), None)
+            position = next((i for i, node in enumerate(self._nodes) if isinstance(node, Range)), None)
             if position is None:
                 return
             # results wait in memory for those before them; but what all wait for has to be begun
-            if position > 0 and waiting >= _FIRST_PIECES + wanted:
+            if position > 0 and waiting >= FIRST_PIECES + wanted:
                 return
             found = self._nodes[position]
-            assert isinstance(found, _Range)
+            assert isinstance(found, Range)
             task, used_up = self._carve(found)
             self._nodes[position : position + used_up] = [task]
             self._in_flight += 1
@@ -250,38 +218,15 @@ class Walk(Generic[Part]):
             return None
         return min(transport.throttle.requests_per_second, _FASTEST_USEFUL_RATE) * transport.latency_seconds
 
-    def _carve(self, rest: _Range) -> tuple[_Task[Part], bool]:
+    def _carve(self, rest: Range) -> tuple[_Task[Part], bool]:
         """The next window of `rest`, and whether that uses it up."""
-        if rest.calls is None:
-            return _Task(rest.window, rest, math.nan), True
-        to_come = sum(max(node.calls or 0.0, 0.0) for node in self._nodes if isinstance(node, _Range))
-        # smaller ones towards the end, so that the last windows in flight end together
-        target = max(_SMALLEST_TARGET_CALLS, to_come / (1.5 * self._needed()))
-        target = max(1.0, min(target, TARGET_CALLS, self._affordable()))
-        density = max(rest.density, rest.calls / rest.window.seconds)
-        if rest.calls > 1.5 * target:
-            begin = max(rest.begins_at or rest.window.start, rest.window.start)
-            end = whole_second(seconds_after(begin, max(1.0, target / density)))
-            if end >= rest.window.end:  # all of it lies at the end: that alone is the next window
-                end = whole_second(begin)
-            if rest.window.start < end < rest.window.end:
-                task: _Task[Part] = _Task(Window(rest.window.start, end), rest, target)
-                rest.window = Window(end, rest.window.end)
-                rest.calls -= target
-                return task, False
-        return _Task(rest.window, rest, rest.calls), True
+        to_come = sum(max(node.calls or 0.0, 0.0) for node in self._nodes if isinstance(node, Range))
+        end = rest.window.end
+        window, expected = rest.carve(self._pace(), to_come)
+        return _Task(window, rest, math.nan if expected is None else expected), window.end == end
 
-    def _affordable(self) -> float:
-        """Calls of a window that what is left of a budget can finish, beside the others in flight."""
-        return self.client.transport.throttle.left() * _CALLS_PER_PAGE / (2 * self._needed())
-
-    def _learn_total(self, task: _Task[Part], total: int) -> None:
-        """Corrects what is left of the range that `task` was carved from."""
-        if task.rest.calls is not None:
-            # below zero while others carved from it still promise calls that turned out to lie here
-            task.rest.calls += task.expected - total
-            task.rest.density = total / task.window.seconds
-        task.expected = total
+    def _pace(self) -> Pace:
+        return Pace(self._needed(), self.client.transport.throttle.left())
 
     # the methods from here on run in the worker threads
 
@@ -295,7 +240,7 @@ class Walk(Generic[Part]):
                 task = self._ready.popleft()
             before = replace(self.client.transport.used_by_this_thread())
             error: BaseException | None = None
-            outcome: WalkedWindow[Part] | _Range | None = None
+            outcome: WalkedWindow[Part] | Range | None = None
             try:
                 outcome = self._walk(task)
             except BaseException as raised:  # noqa: BLE001 - handed to the thread that iterates
@@ -311,14 +256,14 @@ class Walk(Generic[Part]):
                     )
                     self._unassigned = Usage()
                     task.walked = outcome
-                task.too_large = outcome if isinstance(outcome, _Range) else None
+                task.too_large = outcome if isinstance(outcome, Range) else None
                 task.error = error
                 if error is not None and self.stopped_by is None and not isinstance(error, _WINDOW_ERRORS):
                     self.stopped_by = error
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def _walk(self, task: _Task[Part]) -> WalkedWindow[Part] | _Range:
+    def _walk(self, task: _Task[Part]) -> WalkedWindow[Part] | Range:
         """The window walked to its end, or the range that it turned out to be."""
         restarts = 0
         while True:
@@ -329,7 +274,7 @@ class Walk(Generic[Part]):
                 if restarts > _RESTARTS:
                     raise
 
-    def _walk_once(self, task: _Task[Part]) -> WalkedWindow[Part] | _Range:
+    def _walk_once(self, task: _Task[Part]) -> WalkedWindow[Part] | Range:
         walked: WalkedWindow[Part] = WalkedWindow(task.window, now())
         pages: list[Page] = []
         for page in self.client.pages(self._endpoint, task.window, lambda: self._rank(task, walked)):
@@ -337,10 +282,11 @@ class Walk(Generic[Part]):
                 walked.total, walked.first_request_id = page.total, page.request_id
                 if page.total is not None:
                     with self._changed:
-                        self._learn_total(task, page.total)
-                    too_large = self._too_large(task.window, page, page.total)
-                    if too_large is not None:
-                        return too_large
+                        task.rest.learn(task.window, task.expected, page.total)
+                        task.expected = page.total
+                    found = too_large(task.window, page.total, self._times_of(page), self._pace())
+                    if found is not None:
+                        return found
             walked.pages += 1
             walked.records += len(page.records)
             walked.last_request_id = page.request_id
@@ -360,29 +306,7 @@ class Walk(Generic[Part]):
         At the end the turn is that of the window with most pages to come, so that the last ones end together.
         """
         with self._changed:
-            unfinished = sum(isinstance(node, _Range) or not node.done for node in self._nodes)
+            unfinished = sum(isinstance(node, Range) or not node.done for node in self._nodes)
             if unfinished <= self._needed() + 2:
                 return -math.inf if math.isnan(task.expected) else walked.records - task.expected
         return task.window.start.timestamp()
-
-    def _too_large(self, window: Window, page: Page, total: int) -> _Range | None:
-        """`window` as a range, if it holds too many calls to be walked in one go."""
-        # where one walk alone uses the permitted rate, to split costs requests and gains nothing
-        bound = _SPLIT_ABOVE_CALLS if self._needed() > 1 else _SPLIT_ABOVE_CALLS_ALONE
-        if total <= min(bound, max(_CALLS_PER_PAGE, self._affordable())) or window.seconds <= _DENSEST_SECONDS:
-            return None
-        times = [time for time in self._times_of(page) if time in window]
-        if not times:
-            return _Range(window, total)
-        first, last = min(times), max(times)
-        here = len(times) / max((last - first).total_seconds(), 0.001)
-        if total <= _MOST_CALLS_AT_ONCE and total / here < _DENSEST_SECONDS:
-            return None
-        ascending = times[0] <= times[-1]
-        occupied = (window.end - first if ascending else last - window.start).total_seconds()
-        if occupied <= _DENSEST_SECONDS:
-            return None
-        average = total / occupied
-        if here <= _BURST * average:
-            return _Range(window, total, average, first if ascending else None)
-        return _Range(window, total, here, first if ascending else seconds_after(last, -total / here))

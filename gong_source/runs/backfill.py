@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gong_source.api.client import CALLS
-from gong_source.api.walk import TARGET_CALLS
+from gong_source.api.plan import TARGET_CALLS
 from gong_source.connection import connect, resolve_settings
 from gong_source.errors import ConfigurationError
 from gong_source.runs.chunks import LoadResult, load_ranges

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
     Wanted = Callable[[WalkedWindow[Batch]], bool]
 
+    # told of each window walked, and of the package that it goes into, if it does
+    Report = Callable[[WalkedWindow[Batch], CallsPackage | None], None]
+
 Status = Literal["done", "paused", "incomplete", "failed"]
 
 # Enough that the cost of a package does not show, little enough that losing one is cheap.
 _CALLS_PER_CHUNK = 50_000
-_BYTES_PER_CHUNK = 32_000_000
+_BYTES_PER_CHUNK = 24_000_000
 _SECONDS_PER_CHUNK = 120.0
 
 
@@ -112,7 +115,7 @@ class _Sifted(Walk[Batch]):
     """
 
     wanted: Wanted | None = None
-    on_passed_over: Callable[[WalkedWindow[Batch]], None]
+    on_passed_over: Report
     passed_over = 0
 
     def __next__(self) -> WalkedWindow[Batch]:
@@ -123,7 +126,7 @@ class _Sifted(Walk[Batch]):
             if self.wanted(walked):
                 return walked
             self.passed_over += walked.records
-            self.on_passed_over(walked)
+            self.on_passed_over(walked, None)
 
 
 def load_ranges(
@@ -150,9 +153,56 @@ def load_ranges(
     converter = CallsConverter(client, state.get("filed_by"))
     walk = _Sifted(client, CALLS, result.ranges, converter, page_times, small=small)
     walk.wanted = wanted
-    usage = client.transport.usage
+    try:
+        load_ids = _load_chunks(run, result, walk, converter, watermark)
+    finally:
+        walk.close()
+        result.requests = client.transport.usage.requests
+        result.waited_seconds = client.transport.usage.waited_seconds
+        result.seconds = time.monotonic() - began
+    with warehouse.connected():
+        record_arrivals(warehouse)
+        result.calls_changed = _changed(warehouse, load_ids)
+    result.seconds = time.monotonic() - began
+    _judge(walk, result)
 
-    def report(walked: WalkedWindow[Batch], package: CallsPackage | None = None) -> None:
+
+def _load_chunks(
+    run: Run, result: LoadResult, walk: _Sifted, converter: CallsConverter, watermark: datetime | None
+) -> list[str]:
+    """Loads the walk to its end and returns the load ids; `result` tells of each chunk that is loaded."""
+    report = walk.on_passed_over = _reporter(run, result, walk)
+    start = watermark if watermark is not None else result.ranges[0].start
+    result.watermark = watermark
+    load_ids: list[str] = []
+    while (walked := next(walk, None)) is not None:
+        walk.put_back(walked)
+        package = CallsPackage(
+            walk,
+            converter,
+            mode=result.command,
+            watermark=result.watermark,
+            covered=run.ledger.covered,
+            also_create=(CALL_ARRIVALS,),
+            max_calls=_CALLS_PER_CHUNK,
+            max_bytes=_BYTES_PER_CHUNK,
+            max_seconds=_SECONDS_PER_CHUNK,
+            on_window=report,
+        )
+        load_ids += run.warehouse.load(chunk_source(package, start))
+        result.watermark = package.watermark
+        result.calls_received += package.calls
+        result.windows += len(package.rows)
+        result.surprises += package.surprises
+        result.unsettled += package.unsettled
+    return load_ids
+
+
+def _reporter(run: Run, result: LoadResult, walk: _Sifted) -> Report:
+    """Tells `run.control` how far the run is, after each window."""
+    transport, began = run.client.transport, time.monotonic()
+
+    def report(walked: WalkedWindow[Batch], package: CallsPackage | None) -> None:
         calls, windows = (package.calls, len(package.rows)) if package else (0, 0)
         seconds = time.monotonic() - began
         run.control.on_progress(
@@ -160,47 +210,15 @@ def load_ranges(
                 calls=result.calls_received + calls + walk.passed_over,
                 calls_to_come=walk.calls_to_come(),
                 windows=result.windows + windows,
-                requests=usage.requests,
+                requests=transport.usage.requests,
                 seconds=seconds,
-                rate=usage.requests / max(seconds, 0.001),
-                permitted_rate=client.transport.throttle.requests_per_second,
+                rate=transport.usage.requests / max(seconds, 0.001),
+                permitted_rate=transport.throttle.requests_per_second,
                 covered_to=walked.window.end,
             )
         )
 
-    walk.on_passed_over = report
-    load_ids: list[str] = []
-    start = watermark if watermark is not None else result.ranges[0].start
-    try:
-        while (walked := next(walk, None)) is not None:
-            walk.put_back(walked)
-            package = CallsPackage(
-                walk,
-                converter,
-                mode=result.command,
-                watermark=watermark,
-                covered=run.ledger.covered,
-                also_create=(CALL_ARRIVALS,),
-                max_calls=_CALLS_PER_CHUNK,
-                max_bytes=_BYTES_PER_CHUNK,
-                max_seconds=_SECONDS_PER_CHUNK,
-                on_window=report,
-            )
-            load_ids += warehouse.load(chunk_source(package, start), then=record_arrivals)
-            watermark = package.watermark
-            result.calls_received += package.calls
-            result.windows += len(package.rows)
-            result.surprises += package.surprises
-            result.unsettled += package.unsettled
-    finally:
-        walk.close()
-        result.requests = usage.requests
-        result.waited_seconds = usage.waited_seconds
-        result.watermark = watermark
-        result.seconds = time.monotonic() - began
-    result.calls_changed = _changed(warehouse, load_ids)
-    result.seconds = time.monotonic() - began
-    _judge(walk, result)
+    return report
 
 
 def _changed(warehouse: Warehouse, load_ids: Sequence[str]) -> int:
