@@ -1,21 +1,27 @@
-"""The command `gong-source` as its users run it: a process, its output, its exit code."""
+"""The command `gong-source` as its users run it: its output, its exit code, and, where that matters, its process."""
 
 from __future__ import annotations
 
 import base64
+import gc
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from tenants import END, QUARTER_BEGINS, nine_windows
 
+from gong_source.cli import main
+from gong_source.runs import pipeline
 from gong_source.simulator import Fault, Tenant
 from gong_source.windows import iso
 
@@ -25,63 +31,99 @@ if TYPE_CHECKING:
     from gong_source.simulator import Simulator
 
     Serve = Callable[..., Simulator]
+    Command = Callable[..., tuple[int, str, str]]
 
-END = datetime.now(UTC).replace(microsecond=0)
 SECRET = "s3cr3t-of-the-key"
 
 
-def start_command(*arguments: str, simulator: Simulator | None = None, **environment: str) -> subprocess.Popen[str]:
-    """Starts `gong-source` with the simulator's address and key in its environment."""
+def environment_for(simulator: Simulator | None, **more: str) -> dict[str, str]:
+    """The environment of a command: the simulator's address and key, a rate that slows no test down, and more."""
     prefix = "SOURCES__GONG__CREDENTIALS__"
-    tenant = {}
-    if simulator is not None:
-        tenant = {
-            f"{prefix}ACCESS_KEY": "key",
-            f"{prefix}ACCESS_KEY_SECRET": simulator.settings.access_key_secret,
-            f"{prefix}BASE_URL": simulator.base_url,
-            "SOURCES__GONG__REQUESTS_PER_SECOND": "1000",
-        }
+    if simulator is None:
+        return more
+    return {
+        f"{prefix}ACCESS_KEY": "key",
+        f"{prefix}ACCESS_KEY_SECRET": simulator.settings.access_key_secret,
+        f"{prefix}BASE_URL": simulator.base_url,
+        "SOURCES__GONG__REQUESTS_PER_SECOND": "1000",
+    } | more
+
+
+def start_process(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Starts `gong-source` as a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "gong_source.cli", *arguments],
-        env={**os.environ, **tenant, **environment},
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def command(*arguments: str, simulator: Simulator | None = None, **environment: str) -> tuple[int, str, str]:
-    """The exit code, stdout and stderr of a finished command."""
-    process = start_command(*arguments, simulator=simulator, **environment)
-    out, err = process.communicate(timeout=120)
-    assert "Traceback" not in err, err
-    return process.returncode, out, err
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in this process, which has its imports done; returns exit code, stdout and stderr."""
+
+    def run(*arguments: str, simulator: Simulator | None = None, **environment: str) -> tuple[int, str, str]:
+        thresholds = gc.get_threshold()
+        with monkeypatch.context() as own:
+            for name, value in environment_for(simulator, **environment).items():
+                own.setenv(name, value)
+            try:
+                code = main(arguments)
+            finally:
+                gc.set_threshold(*thresholds)
+        return code, *capsys.readouterr()
+
+    return run
 
 
-def tenant_of(calls: int, days: float = 20) -> Tenant:
-    """A tenant whose calls lie in the last days."""
-    return Tenant.generate(calls, start=END - timedelta(days=days), end=END, seed=calls)
+def tenant_of(calls: int) -> Tenant:
+    """A tenant whose calls lie in the last 20 days."""
+    return Tenant.generate(calls, start=END - timedelta(days=20), end=END, seed=calls)
+
+
+QUARTER = {"SOURCES__GONG__START_DATE": iso(QUARTER_BEGINS)}
+
+
+def loaded() -> int:
+    """The number of rows in the table."""
+    with duckdb.connect("gong_calls.duckdb") as connection:
+        (count,) = connection.execute("select count(*) from gong.calls").fetchall()[0]
+    return int(count)
+
+
+class Gate:
+    """A simulator's clock that stands still, and the simulator with it, from the first request until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self) -> float:
+        self.reached.set()
+        self.opened.wait(60)
+        return time.time()
 
 
 def test_sync_json_is_one_object_with_the_promised_keys(serve: Serve) -> None:
     """Stdout holds one JSON object and nothing else, with what a scheduler needs to know."""
     simulator = serve(tenant_of(500))
 
-    code, out, err = command("sync", "--json", simulator=simulator, SOURCES__GONG__START_DATE="2020-01-01")
+    process = start_process("sync", "--json", **environment_for(simulator, SOURCES__GONG__START_DATE="2020-01-01"))
+    out, err = process.communicate(timeout=120)
 
     result = json.loads(out)
     promised = {"command", "status", "calls_received", "requests", "windows", "watermark", "seconds"}
-    assert code == 0
+    assert process.returncode == 0
     assert promised <= result.keys()
     assert (result["command"], result["status"], result["calls_received"]) == ("sync", "done", 500)
     assert result["requests"] == len(simulator.requests)
     assert err == ""
-    with duckdb.connect("gong_calls.duckdb") as connection:
-        assert connection.execute("select count(*) from gong.calls").fetchall() == [(500,)]
+    assert loaded() == 500
     assert [path.name for path in Path.cwd().iterdir()] == ["gong_calls.duckdb"]
 
 
-def test_first_sync_without_a_start_date_says_so(serve: Serve) -> None:
+def test_first_sync_without_a_start_date_says_so(serve: Serve, command: Command) -> None:
     """The range taken and how to change it stand on stderr, the result on stdout."""
     code, out, err = command("sync", simulator=serve(tenant_of(50)))
 
@@ -90,7 +132,7 @@ def test_first_sync_without_a_start_date_says_so(serve: Serve) -> None:
     assert "50 calls received" in out
 
 
-def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve) -> None:
+def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve, command: Command) -> None:
     """All facts of `status` come from the warehouse."""
     simulator = serve(tenant_of(300))
     command("sync", simulator=simulator, SOURCES__GONG__START_DATE=iso(END - timedelta(days=20)))
@@ -109,7 +151,7 @@ def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve) -> 
     assert len(simulator.requests) == sent
 
 
-def test_status_of_nothing_says_never() -> None:
+def test_status_of_nothing_says_never(command: Command) -> None:
     """Before the first sync there is nothing to show, and that is no error."""
     code, out, _ = command("status")
 
@@ -120,7 +162,9 @@ def test_status_of_nothing_says_never() -> None:
 @pytest.mark.parametrize(
     ("calls", "expected"), [(120, "lists 120 calls"), (0, "the key may not see calls")], ids=["calls", "nothing"]
 )
-def test_check_sends_one_request_and_says_what_the_key_sees(serve: Serve, calls: int, expected: str) -> None:
+def test_check_sends_one_request_and_says_what_the_key_sees(
+    serve: Serve, command: Command, calls: int, expected: str
+) -> None:
     """One request, plain words, nothing written."""
     simulator = serve(tenant_of(calls) if calls else Tenant())
 
@@ -147,7 +191,7 @@ def test_check_sends_one_request_and_says_what_the_key_sees(serve: Serve, calls:
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(
-    serve: Serve, arguments: list[str], environment: dict[str, str], message: str
+    serve: Serve, command: Command, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
     """Wrong usage is told in one line before anything is asked or written."""
     simulator = serve(Tenant())
@@ -160,7 +204,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert simulator.requests == []
 
 
-def test_missing_key_names_the_settings_to_set() -> None:
+def test_missing_key_names_the_settings_to_set(command: Command) -> None:
     """Without credentials the one line says which names to set."""
     code, _, err = command("sync")
 
@@ -169,7 +213,7 @@ def test_missing_key_names_the_settings_to_set() -> None:
     assert "secrets.toml" in err
 
 
-def test_wrong_key_fails_without_a_retry_and_names_the_causes(serve: Serve) -> None:
+def test_wrong_key_fails_without_a_retry_and_names_the_causes(serve: Serve, command: Command) -> None:
     """A 401 is told with Gong's text, its request id and what to check; exit code 1."""
     simulator = serve(Tenant())
 
@@ -185,7 +229,7 @@ def test_wrong_key_fails_without_a_retry_and_names_the_causes(serve: Serve) -> N
     assert len(simulator.requests) == 1
 
 
-def test_no_network_is_one_clear_line() -> None:
+def test_no_network_is_one_clear_line(command: Command) -> None:
     """A host that does not answer ends in one line that names it."""
     code, _, err = command(
         "check",
@@ -200,8 +244,9 @@ def test_no_network_is_one_clear_line() -> None:
     assert "ConnectionRefused" in err
 
 
-def test_locked_file_names_the_holder(serve: Serve) -> None:
+def test_locked_file_names_the_holder(serve: Serve, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A DuckDB file that another program has open is told with that program's PID; the next sync loses nothing."""
+    monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
     simulator = serve(tenant_of(100))
     holder = subprocess.Popen(
         [sys.executable, "-c", "import duckdb; c = duckdb.connect('gong_calls.duckdb'); print(1, flush=True); input()"],
@@ -221,7 +266,7 @@ def test_locked_file_names_the_holder(serve: Serve) -> None:
     assert (after, "100 calls received" in out) == (0, True)
 
 
-def test_folder_that_cannot_be_written_is_one_clear_line(serve: Serve) -> None:
+def test_folder_that_cannot_be_written_is_one_clear_line(serve: Serve, command: Command) -> None:
     """The path and the reason, exit code 1."""
     code, _, err = command(
         "sync", simulator=serve(Tenant()), DESTINATION__DUCKDB__CREDENTIALS="/proc/nowhere/gong_calls.duckdb"
@@ -231,94 +276,112 @@ def test_folder_that_cannot_be_written_is_one_clear_line(serve: Serve) -> None:
     assert "/proc/nowhere" in err
 
 
-def test_second_run_at_the_same_time_leaves_and_says_who_holds_the_dataset(serve: Serve) -> None:
+def test_second_run_at_the_same_time_leaves_and_says_who_holds_the_dataset(serve: Serve, command: Command) -> None:
     """The second of two runs leaves at once with the holder's PID and sends nothing; the first is not disturbed."""
-    simulator = serve(tenant_of(1000), latency_seconds=0.4)
-    first = start_command("sync", simulator=simulator)
-    while not simulator.requests:
-        assert first.poll() is None, first.communicate()
-        time.sleep(0.01)
+    gate = Gate()
+    simulator = serve(tenant_of(300), clock=gate)
+    first = start_process("sync", **environment_for(simulator))
+    assert gate.reached.wait(60)
 
     code, _, err = command("backfill", "--from", "2026-01-01", simulator=simulator)
+    gate.opened.set()
     out, _ = first.communicate(timeout=60)
 
     assert code == 1
     assert f"gong-source sync (PID {first.pid}" in err
-    assert "1,000 calls received" in out
+    assert "300 calls received" in out
 
 
-def test_interrupt_loads_what_was_walked(serve: Serve) -> None:
+def test_interrupt_loads_what_was_walked(serve: Serve, command: Command) -> None:
     """SIGTERM ends the run soon, with exit code 143 and the finished windows loaded; the next run completes it."""
-    simulator = serve(tenant_of(12_000), latency_seconds=0.05)
-    process = start_command("sync", "--json", simulator=simulator, SOURCES__GONG__REQUESTS_PER_SECOND="40")
-    while len(simulator.requests) < 80:
+    unanswered = Fault(kind="slow", seconds=3600.0, numbers=range(5, 100))
+    simulator = serve(nine_windows(), faults=(unanswered,))
+    # at this rate few windows are in flight, so that the fifth means that one is finished
+    few = QUARTER | {"SOURCES__GONG__REQUESTS_PER_SECOND": "3"}
+    process = start_process("sync", "--json", **environment_for(simulator, **few))
+    while len(simulator.requests) < 5:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
 
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=30)
-    code, rest, _ = command("sync", "--json", simulator=simulator)
+    out, _ = process.communicate(timeout=60)
+    saved = loaded()
+    simulator.faults = []
+    code, rest, _ = command("sync", "--json", simulator=simulator, **QUARTER)
 
     stopped = json.loads(out)
     assert process.returncode == 143
     assert stopped["status"] == "paused"
-    assert 0 < stopped["calls_received"] < 12_000
+    assert 0 < stopped["calls_received"] == saved < 450
     assert code == 0
-    assert json.loads(rest)["calls_received"] >= 12_000 - stopped["calls_received"]
-    with duckdb.connect("gong_calls.duckdb") as connection:
-        assert connection.execute("select count(*) from gong.calls").fetchall() == [(12_000,)]
+    assert json.loads(rest)["calls_received"] >= 450 - saved
+    assert loaded() == 450
 
 
-def test_exhausted_quota_is_exit_code_4_with_the_time_to_come_back(serve: Serve) -> None:
-    """A Retry-After of hours ends the run within seconds, and says when to run again."""
-    simulator = serve(tenant_of(2000), faults=(Fault(kind="status", status=429, retry_after=21_600, numbers=[5]),))
-    began = time.monotonic()
+def test_exhausted_quota_is_exit_code_4_with_the_time_to_come_back(serve: Serve, command: Command) -> None:
+    """A Retry-After of hours ends the run at once, and says when to run again."""
+    fault = Fault(kind="status", status=429, retry_after=21_600, numbers=range(5, 100))
+    simulator = serve(nine_windows(), faults=(fault,))
 
-    code, out, err = command("sync", "--json", simulator=simulator)
+    code, out, err = command("sync", "--json", simulator=simulator, **QUARTER)
 
     result: dict[str, Any] = json.loads(out)
     assert code == 4
     assert result["status"] == "paused"
     assert result["retry_at"] in err
-    assert time.monotonic() - began < 15
+    assert [request.status for request in simulator.requests[:5]] == [200] * 4 + [429]
+    assert 0 < result["calls_received"] == loaded() < 450
 
 
-def test_default_rate_is_never_exceeded_as_the_server_counts(serve: Serve) -> None:
-    """With the default settings no rolling second holds more than three requests, and none is refused."""
-    simulator = serve(tenant_of(1500), requests_per_second=3, daily_quota=10_000)
+def test_default_rate_is_three_requests_a_second(serve: Serve) -> None:
+    """Without a setting the requests reach the server at that rate; `test_walk` holds every single second to it."""
+    simulator = serve(nine_windows())
+    environment = environment_for(simulator, **QUARTER)
+    del environment["SOURCES__GONG__REQUESTS_PER_SECOND"]
 
-    code, _, _ = command("sync", simulator=simulator, SOURCES__GONG__REQUESTS_PER_SECOND="3")
+    process = start_process("sync", **environment)
+    process.communicate(timeout=120)
 
-    assert code == 0
-    assert simulator.peak_rate(1.0) <= 3
-    assert {request.status for request in simulator.requests} == {200}
+    assert process.returncode == 0
+    assert len(simulator.requests) == 9
+    # that is 8 thirds of a second, less what the first may have come late
+    assert simulator.requests[-1].at - simulator.requests[0].at > 2.0
 
 
-def test_no_secret_in_any_output_or_file(serve: Serve, tmp_path: Path) -> None:
+def test_no_secret_in_any_output_or_file(
+    serve: Serve, command: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The secret stands in no output at debug level, no database and no working file, whether runs succeed or fail."""
-    tenant = tenant_of(300)
-    simulator = serve(tenant, access_key_secret=SECRET)
-    outputs = [command("sync", "--log-level", "debug", simulator=simulator)]
+    caplog.set_level(logging.DEBUG)
+    gate = Gate()
+    simulator = serve(tenant_of(300), access_key_secret=SECRET, clock=gate)
+    killed = start_process("sync", "--log-level", "debug", **environment_for(simulator))
+    assert gate.reached.wait(60)
+    killed.kill()
+    outputs = [*killed.communicate()]
+    gate.opened.set()
+    whole = start_process("sync", "--log-level", "debug", **environment_for(simulator))
+    outputs += whole.communicate(timeout=120)
+    codes = []
     for fault in (Fault(kind="call_without_id"), Fault(kind="status", status=400, text="no")):
         simulator.faults = [fault]
-        outputs.append(command("sync", "--log-level", "debug", simulator=simulator))
-    simulator.faults = []
-    killed = start_command("sync", "--log-level", "debug", simulator=simulator)
-    time.sleep(1.0)
-    killed.kill()
-    outputs.append((killed.returncode or 0, *killed.communicate()))
+        code, *output = command("sync", "--log-level", "debug", simulator=simulator)
+        codes.append(code)
+        outputs += output
 
     needles = [SECRET.encode(), base64.b64encode(f"key:{SECRET}".encode())]
-    assert [code for code, *_ in outputs[:3]] == [0, 3, 1]
-    for _, out, err in outputs:
-        assert not any(needle in f"{out}{err}".encode() for needle in needles)
+    assert (whole.returncode, codes) == (0, [3, 1])
+    assert "/v2/calls" in caplog.text
+    assert "/v2/calls" in outputs[3]
+    for text in (*outputs, caplog.text):
+        assert not any(needle in text.encode() for needle in needles)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 3
     for path in files:
         assert not any(needle in path.read_bytes() for needle in needles), path
 
 
-def test_demo_shows_results_and_the_next_step() -> None:
+def test_demo_shows_results_and_the_next_step(command: Command) -> None:
     """Without a key: a file with calls, real query results, and what to do next."""
     code, out, _ = command("demo", "--calls", "400")
 
@@ -353,14 +416,8 @@ from dlt.common.runtime import anon_tracker
 assert sync().status == "done"
 print(anon_tracker._ANON_TRACKER_ENDPOINT is not None, anon_tracker._THREAD_POOL is not None)
 """
-    simulator = serve(Tenant())
-    prefix = "SOURCES__GONG__CREDENTIALS__"
-    environment = {
-        f"{prefix}ACCESS_KEY": "key",
-        f"{prefix}ACCESS_KEY_SECRET": "secret",
-        f"{prefix}BASE_URL": simulator.base_url,
-        "RUNTIME__DLTHUB_TELEMETRY_ENDPOINT": "http://127.0.0.1:9",
-    } | ({"RUNTIME__DLTHUB_TELEMETRY": chosen} if chosen else {})
+    environment = environment_for(serve(Tenant()), RUNTIME__DLTHUB_TELEMETRY_ENDPOINT="http://127.0.0.1:9")
+    environment |= {"RUNTIME__DLTHUB_TELEMETRY": chosen} if chosen else {}
 
     ran = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=True

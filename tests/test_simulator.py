@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import gc
 import json
 import re
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -897,6 +899,20 @@ def test_simulator_starts_and_stops() -> None:
     simulator.stop()
     with simulator:
         assert requests.get(simulator.base_url + "/v2/users", auth=("key", "secret"), timeout=10).status_code == 200
+
+
+def test_clients_that_come_while_it_stops_leave_nothing_open() -> None:
+    """A connection that is accepted in the moment of the stop is closed like any other; its client is told."""
+    for _ in range(5):
+        with ExitStack() as stack:
+            with Simulator(Tenant()) as simulator:
+                address = ("127.0.0.1", int(simulator.base_url.rsplit(":", 1)[1]))
+                knocking = [stack.enter_context(socket.create_connection(address)) for _ in range(50)]
+            gc.collect()  # what is still open warns
+            for client in knocking:
+                client.settimeout(10)
+                with pytest.raises(ConnectionResetError):
+                    client.recv(1)
 
 
 @pytest.mark.parametrize("wrong", [{"page_size": 0}, {"visible_share": 2.0}, {"requests_per_second": 0.0}])

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dlt
 import duckdb
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
+from tenants import END, QUARTER_BEGINS, nine_windows
 
 from gong_source import gong, status, sync
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.tables import CALLS
-from gong_source.windows import iso
+from gong_source.windows import Window, iso, reach, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Simulator]
     SettingsFor = Callable[..., GongSettings]
-
-END = datetime.now(UTC).replace(microsecond=0)
 
 
 def days_ago(days: float) -> datetime:
@@ -137,22 +136,25 @@ def test_quota_in_mid_run_commits_what_was_walked(
     serve: Serve, source: Any, pipeline: dlt.Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A Retry-After of hours ends the package early with a warning, and the watermark stands at what was walked."""
-    tenant = Tenant.generate(12_000, start=days_ago(28), end=END, seed=5)
-    fault = Fault(kind="status", status=429, retry_after=21_600, numbers=range(100, 110))
-    limited = serve(tenant, faults=(fault,), latency_seconds=0.02)
-    pipeline.run(source(limited, start_date=iso(days_ago(28)), requests_per_second=40.0))
+    tenant = nine_windows(pages=2)
+    # of nine windows with two pages each, fifteen answers finish six at the least
+    limited = serve(tenant, faults=(Fault(kind="status", status=429, retry_after=21_600, numbers=range(16, 99)),))
+    pipeline.run(source(limited, start_date=iso(QUARTER_BEGINS)))
     loaded = rows("select count(*) from gong.calls")[0][0]
+    windows = rows("select window_start, window_end from gong.call_windows")
+    walked = [Window(utc(start), utc(end)) for start, end in windows]
     reached = rows("select max(watermark) from gong.call_windows")[0][0]
 
     # another address is another throttle: the rest comes without the wait
     rest = serve(tenant)
-    pipeline.run(source(rest, start_date=iso(days_ago(28))))
+    pipeline.run(source(rest, start_date=iso(QUARTER_BEGINS)))
 
     assert "Gong asks to wait until" in caplog.text
-    assert 0 < loaded < 12_000
-    assert days_ago(28) < reached < END
-    assert min(r.query["fromDateTime"] for r in rest.requests) >= iso(reached - timedelta(days=7))
-    assert rows("select count(*) from gong.calls") == [(12_000,)]
+    assert 6 <= len(walked) <= 8
+    assert loaded == pytest.approx(150 * len(walked), abs=2)
+    assert reached == reach(QUARTER_BEGINS, walked)
+    assert min(r.query["fromDateTime"] for r in rest.requests) == iso(max(QUARTER_BEGINS, reached - timedelta(days=7)))
+    assert rows("select count(*) from gong.calls") == [(9 * 150,)]
 
 
 def test_interval_of_a_scheduler_is_kept_to(serve: Serve, source: Any, pipeline: dlt.Pipeline) -> None:

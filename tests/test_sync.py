@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from tenants import END, QUARTER_BEGINS, nine_windows
 
 from gong_source import ConfigurationError, Target, Window, status, sync
 from gong_source.simulator import Call, Fault, Tenant
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     Serve = Callable[..., Simulator]
     SettingsFor = Callable[..., GongSettings]
 
-END = datetime.now(UTC).replace(microsecond=0)
 FILE = Path("gong_calls.duckdb")
 
 
@@ -150,13 +150,13 @@ def test_first_run_that_finds_nothing_leaves_typed_tables(serve: Serve, settings
 
 def test_ledger_tells_what_each_window_cost(serve: Serve, settings_for: SettingsFor) -> None:
     """The ledger's requests add up to those the server saw, its rows to the calls, its windows to the range."""
-    tenant = Tenant.generate(9000, start=days_ago(20), end=END, seed=4)
+    tenant = Tenant.generate(4500, start=days_ago(20), end=END, seed=4)
     simulator = serve(tenant, faults=(Fault(kind="status", status=503, numbers=range(3, 6)),))
 
     result = sync(settings=settings_for(simulator, start_date=iso(days_ago(20))))
 
     assert rows("select sum(requests), sum(rows), min(window_start), max(window_end) from gong.call_windows") == [
-        (len(simulator.requests), 9000, days_ago(20), result.watermark)
+        (len(simulator.requests), 4500, days_ago(20), result.watermark)
     ]
     known = {request.request_id for request in simulator.requests}
     ids = rows("select first_request_id, last_request_id from gong.call_windows")
@@ -192,9 +192,9 @@ def test_start_date_moved_earlier_is_honoured(serve: Serve, settings_for: Settin
 
 def test_call_without_id_fails_its_window_and_only_that(serve: Serve, settings_for: SettingsFor) -> None:
     """The window is not loaded and named with Gong's request id; the rest is; the next sync asks for it again."""
-    tenant = Tenant.generate(12_000, start=days_ago(25), end=END, seed=7)
-    simulator = serve(tenant, faults=(Fault(kind="call_without_id", numbers=[12], path="/v2/calls"),))
-    settings = settings_for(simulator, start_date=iso(days_ago(25)))
+    tenant = nine_windows()
+    simulator = serve(tenant, faults=(Fault(kind="call_without_id", numbers=[5]),))
+    settings = settings_for(simulator, start_date=iso(QUARTER_BEGINS))
 
     first = sync(settings=settings)
     loaded = len(table())
@@ -202,28 +202,33 @@ def test_call_without_id_fails_its_window_and_only_that(serve: Serve, settings_f
 
     assert first.status == "incomplete"
     assert len(first.failures) == 1
-    assert simulator.requests[11].request_id in first.failures[0]
+    assert simulator.requests[4].request_id in first.failures[0]
     assert first.watermark is not None
     assert first.watermark < second.watermark
-    assert 6000 < loaded == first.calls_received < 12_000
+    assert loaded == first.calls_received
+    assert loaded == pytest.approx(450 - 50, abs=1)
     assert second.status == "done"
     assert table() == truth(tenant)
 
 
 def test_quota_in_the_middle_ends_in_a_clean_stop_and_goes_on_later(serve: Serve, settings_for: SettingsFor) -> None:
     """What was walked is loaded, the result says when to come back, and nothing but unfinished windows is repeated."""
-    tenant = Tenant.generate(20_000, start=days_ago(28), end=END, seed=8)
-    fault = Fault(kind="status", status=429, retry_after=21_600, numbers=range(90, 96))
-    simulator = serve(tenant, faults=(fault,), latency_seconds=0.02)
-    settings = settings_for(simulator, start_date=iso(days_ago(28)), requests_per_second=40.0)
+    tenant = nine_windows(pages=2)
+    # of nine windows with two pages each, ten answers finish one at the least and five at the most
+    simulator = serve(tenant, faults=(Fault(kind="status", status=429, retry_after=21_600, numbers=range(11, 99)),))
+    settings = settings_for(simulator, start_date=iso(QUARTER_BEGINS))
 
     paused = sync(settings=settings)
+    windows = dict(rows("select window_start, window_end from gong.call_windows"))
+    times = [moment for (moment,) in rows("select call_time from gong.calls")]
     again = sync(settings=settings)
 
     assert paused.status == "paused"
     assert paused.retry_at is not None
     assert timedelta(hours=5.9) < paused.retry_at - now() <= timedelta(hours=6.1)
-    assert 1000 < paused.calls_received < 10_000
+    assert 1 <= paused.windows == len(windows) <= 5
+    assert len(times) == paused.calls_received == pytest.approx(150 * len(windows), abs=2)
+    assert all(any(start <= moment < end for start, end in windows.items()) for moment in times)
     assert (again.status, again.requests) == ("paused", 0), "no request before Retry-After has run out"
 
 

@@ -403,7 +403,7 @@ def test_429_on_the_wall_clock() -> None:
         transport.close()
 
         first, second = (request.at for request in simulator.requests)
-        assert 1.0 <= second - first < 5.0
+        assert second - first >= 1.0
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "0", "-5", "nan", "inf", "1e999"])
@@ -536,12 +536,12 @@ def test_lasting_failure_is_given_up(fault: Fault, why: str) -> None:
 def test_time_out_is_retried() -> None:
     """A server that does not answer in time is asked again, and given up like any other failure."""
     tenant = Tenant([Call("1", AT, AT)])
-    with Simulator(tenant, OPEN, [Fault(kind="slow", seconds=1.0, times=1)]) as simulator:
+    with Simulator(tenant, OPEN, [Fault(kind="slow", seconds=3600.0, times=1)]) as simulator:
         with plain(simulator.base_url, read_seconds=0.3) as (transport, _, patience):
             transport.send("GET", "/v2/calls")
-        assert len(patience.waits) == 1
+        assert 1 <= len(patience.waits) == len(simulator.requests) - 1
     with (
-        Simulator(tenant, OPEN, [Fault(kind="slow", seconds=0.5)]) as simulator,
+        Simulator(tenant, OPEN, [Fault(kind="slow", seconds=3600.0)]) as simulator,
         plain(simulator.base_url, read_seconds=0.05, max_attempts=2) as (transport, _, _),
         pytest.raises(Unavailable, match=r"failed 2 times.*[Tt]ime"),
     ):
@@ -741,18 +741,19 @@ def test_stopped_sends_nothing() -> None:
     ids=["waiting to try again", "held back by Gong"],
 )
 def test_stop_ends_a_wait_at_once(fault: Fault) -> None:
-    """Setting the stop event ends the wait of a retry and of a Retry-After within a moment."""
+    """Setting the stop event ends the wait of a retry and of a Retry-After, however long it was to be."""
     stopped = threading.Event()
-    answered = threading.Event()
 
     def sleep(seconds: float) -> None:
-        answered.set()
         if stopped.wait(seconds):
             raise WalkStopped("stopped on request")
 
+    slow = random.Random()
+    slow.uniform = lambda low, high: 200.0  # type: ignore[method-assign]
     outcome: list[BaseException] = []
     with Simulator(Tenant(), OPEN, [fault]) as simulator:
-        transport = Transport(simulator.base_url, KEY, SECRET, throttle=Throttle(1.0, sleep=sleep), stopped=stopped)
+        throttle = Throttle(1.0, sleep=sleep)
+        transport = Transport(simulator.base_url, KEY, SECRET, throttle=throttle, stopped=stopped, rng=slow)
 
         def send() -> None:
             try:
@@ -764,13 +765,11 @@ def test_stop_ends_a_wait_at_once(fault: Fault) -> None:
         thread.start()
         while not simulator.requests:
             time.sleep(0.005)
-        began = time.monotonic()
         stopped.set()
-        thread.join(5)
+        thread.join(60)
         transport.close()
 
         assert not thread.is_alive()
-        assert time.monotonic() - began < 3.0
         assert len(outcome) == 1
         assert len(simulator.requests) == 1
 
@@ -810,14 +809,26 @@ def test_usage_is_counted_by_thread_and_in_all() -> None:
 
 def test_latency_is_learnt() -> None:
     """The time that an answer takes is known after the first one, without the time spent waiting for a turn."""
-    with wire(latency_seconds=0.05) as w:
-        learnt = [w.transport.latency_seconds]
-        w.get()
-        learnt.append(w.transport.latency_seconds)
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        time.sleep(0.2)
+
+    with Simulator(Tenant([Call("1", AT, AT)]), replace(OPEN, latency_seconds=0.05)) as simulator:
+        throttle = Throttle(3.0, clock=clock, sleep=sleep)
+        throttle.acquire()
+        transport = Transport(simulator.base_url, KEY, SECRET, throttle=throttle)
+        learnt = [transport.latency_seconds]
+        began = time.monotonic()
+        transport.send("GET", "/v2/calls")
+        took = time.monotonic() - began
+        learnt.append(transport.latency_seconds)
+        transport.close()
 
         assert learnt[0] is None
         assert learnt[1] is not None
-        assert 0.05 <= learnt[1] < 0.5
+        assert 0.05 <= learnt[1] <= took - 0.2
 
 
 @pytest.mark.parametrize("threads", [8])

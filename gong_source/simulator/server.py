@@ -160,12 +160,19 @@ class Simulator:
         try:
             loop.run_forever()
         finally:
+            # asyncio loses a connection that it is setting up when its server closes, so that comes last
+            for listening in server.sockets:
+                loop.remove_reader(listening)
+            loop.run_until_complete(self._hang_up())
             server.close()
+            loop.close()
+
+    async def _hang_up(self) -> None:
+        """Close every connection, also those that were accepted a moment ago and are still being set up."""
+        while self._connections or len(asyncio.all_tasks()) > 1:
             for connection in list(self._connections):
                 connection.abort()
-            # One more turn, in which the transports close their sockets.
-            loop.run_until_complete(asyncio.sleep(0))
-            loop.close()
+            await asyncio.sleep(0)
 
     def _respond(self, incoming: Incoming) -> Outgoing:
         settings, at = self.settings, time.monotonic()
