@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _ROOT = Path(__file__).parents[1]
 
@@ -56,14 +56,17 @@ def simulated(calls: int, *options: str) -> Iterator[Simulated]:
         yield Simulated(process)
 
 
-def run(command: Sequence[str], folder: Path, url: str = "") -> Cost:
-    """What `command` costs, run in `folder`; raises `RuntimeError` with the end of what it said if it fails."""
+def run(command: Sequence[str], folder: Path, url: str = "", environment: Mapping[str, str] | None = None) -> Cost:
+    """What `command` costs, run in `folder`, with `environment` added.
+
+    Raises `RuntimeError` with the end of what it said if it fails.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / "output.txt"
     began = time.monotonic()
     with output.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - our own commands
-            command, cwd=folder, env=_environment(folder, url), stdout=out, stderr=out
+            command, cwd=folder, env=_environment(folder, url) | dict(environment or {}), stdout=out, stderr=out
         )
         _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - began

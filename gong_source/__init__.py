@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gong_source.runs.check import CheckResult, check
     from gong_source.runs.chunks import LoadResult, Progress
     from gong_source.runs.pipeline import Target
+    from gong_source.runs.publish import publish
     from gong_source.runs.repair import Difference
     from gong_source.runs.run import Control
     from gong_source.runs.status import StatusResult, status
@@ -74,6 +75,7 @@ _HOMES = {
     "check": "gong_source.runs.check",
     "gong": "gong_source.source",
     "plan_backfill": "gong_source.runs.backfill",
+    "publish": "gong_source.runs.publish",
     "resolve_settings": "gong_source.connection",
     "status": "gong_source.runs.status",
     "sync": "gong_source.runs.sync",
@@ -111,6 +113,7 @@ __all__ = [
     "check",
     "gong",
     "plan_backfill",
+    "publish",
     "resolve_settings",
     "status",
     "sync",

@@ -97,7 +97,7 @@ def _parser(*, simulate: bool = True) -> argparse.ArgumentParser:
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "--destination": {"default": "duckdb", "help": "duckdb, postgres or bigquery (default: duckdb)"},
+    "--destination": {"default": "duckdb", "help": "duckdb, ducklake, postgres or bigquery (default: duckdb)"},
     "--dataset": {"default": "gong", "help": "dataset or schema of the tables (default: gong)"},
     "--pipeline-name": {"default": "gong_calls", "help": "name of the dlt pipeline (default: gong_calls)"},
     "--workspace-id": {"metavar": "ID", "help": "only this workspace's calls (default: all)"},

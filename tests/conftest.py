@@ -1,4 +1,4 @@
-"""What the tests share: a folder and an environment of their own, and a simulated Gong."""
+"""What the tests share: a folder and an environment of their own, a simulated Gong, and places to load into."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path  # noqa: TC003 - pytest reads the annotations of fixtur
 from typing import Any
 
 import pytest
+from places import Place, bigquery_place, duckdb_place, ducklake_place, postgres_place, real_bigquery_place
+from servers import Emulator, PostgresServer, bigquery_emulator, duckdb_extensions, postgres_server
 
 from gong_source.connection import GongSettings, resolve_settings
 from gong_source.simulator import Fault, Settings, Simulator, Tenant
@@ -54,3 +56,72 @@ def settings_for() -> Callable[..., GongSettings]:
         return resolve_settings(credentials=credentials, **({"requests_per_second": 1000.0} | overrides))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres server."""
+    pytest.importorskip("adbc_driver_postgresql", reason="the extra postgres is not installed")
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bigquery() -> Iterator[Emulator]:
+    """A BigQuery emulator."""
+    pytest.importorskip("google.cloud.bigquery", reason="the extra bigquery is not installed")
+    with bigquery_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def lake_extensions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """DuckDB's configuration that finds what a DuckLake needs, without a network."""
+    pytest.importorskip("duckdb_extension_ducklake", reason="DuckDB's extensions are not installed as packages")
+    return duckdb_extensions(tmp_path_factory.mktemp("duckdb"), "ducklake", "sqlite_scanner", "postgres_scanner")
+
+
+@pytest.fixture
+def dataset(request: pytest.FixtureRequest) -> str:
+    """The name of a dataset of the test's own."""
+    return f"gong_{abs(hash(request.node.name)) % 10**9}"
+
+
+@pytest.fixture
+def real_project() -> Callable[[], str]:
+    """The Google Cloud project for tests in BigQuery itself; without one, the test is skipped."""
+
+    def project() -> str:
+        named = os.environ.get("GONG_SOURCE_BIGQUERY_PROJECT")
+        if not named:
+            pytest.skip("to test in BigQuery itself, set GONG_SOURCE_BIGQUERY_PROJECT and Google's usual credentials")
+        return named
+
+    return project
+
+
+@pytest.fixture(params=["duckdb", "ducklake", "postgres", "bigquery", "real bigquery"])
+def place(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    own_place: Path,
+    dataset: str,
+    real_project: Callable[[], str],
+) -> Iterator[Place]:
+    """An empty dataset of its own in each destination."""
+    with ExitStack() as stack:
+        made: Place
+        if request.param == "duckdb":
+            made = duckdb_place(own_place / "gong_calls.duckdb", dataset)
+        elif request.param == "ducklake":
+            extensions = request.getfixturevalue("lake_extensions")
+            made = ducklake_place(f"sqlite:///{own_place}/lake.sqlite", own_place / "lake", extensions, dataset)
+        elif request.param == "postgres":
+            made = postgres_place(request.getfixturevalue("postgres"), dataset)
+        elif request.param == "bigquery":
+            made = bigquery_place(request.getfixturevalue("bigquery"), dataset, own_place)
+        else:
+            made = stack.enter_context(real_bigquery_place(real_project()))
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made

@@ -1,8 +1,12 @@
-"""Database servers that tests start: a real Postgres, and an emulator of BigQuery. Each dies with its starter."""
+"""Database servers that tests start: a real Postgres, and an emulator of BigQuery. Each dies with its starter.
+
+Also a wire to a server that can be cut, and the extensions of DuckDB that are installed as packages.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import importlib.util
 import json
 import os
@@ -13,9 +17,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +45,13 @@ class PostgresServer:
     @property
     def url(self) -> str:
         return f"postgresql://postgres:secret-word@127.0.0.1:{self.port}/postgres"
+
+    def database(self, name: str) -> str:
+        """The address of a new database."""
+        command = [self.binaries / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        command += ["-c", f"create database {name}"]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", **self.user)  # type: ignore[call-overload]
+        return f"{self.url.rpartition('/')[0]}/{name}"
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
@@ -128,14 +140,19 @@ class Emulator:
         }
 
 
+def reports_layout() -> bool:
+    """Whether the emulator installed here tells how a table is partitioned, clustered and described."""
+    return importlib.util.find_spec("local_bigquery") is not None
+
+
 @contextmanager
 def bigquery_emulator() -> Iterator[Emulator]:
-    """A BigQuery emulator on a free port, in a process of its own.
+    """A BigQuery emulator on a free port, in a process of its own: local-bigquery, or else bqemulator.
 
-    Raises `FileNotFoundError` if the package is missing.
+    Raises `FileNotFoundError` if both packages are missing.
     """
-    if importlib.util.find_spec("bqemulator") is None:
-        raise FileNotFoundError("no BigQuery emulator: install the test group on Python 3.11 or later")
+    if not any(map(importlib.util.find_spec, ("local_bigquery", "bqemulator"))):
+        raise FileNotFoundError("no BigQuery emulator: install the test group")
     port, token_port = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="gong-bigquery-") as name:
         script = Path(__file__).with_name("bigquery_emulator.py")
@@ -165,6 +182,72 @@ def _wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> No
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{process.args!r} did not start")
         time.sleep(0.05)
+
+
+@dataclass
+class Wire:
+    """A way to a server on this machine, through `port`; once `cut_after` bytes went to the server, it is cut.
+
+    With `mends`, only the connection that carried them is lost; else nothing goes through until `cut_after` is None.
+    """
+
+    server_port: int
+    cut_after: int | None = None
+    mends: bool = False
+    cuts: int = 0
+    sent: int = 0
+    port: int = 0
+
+    @contextmanager
+    def laid(self) -> Iterator[Wire]:
+        """Carries connections for the block."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = int(listener.getsockname()[1])
+            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+            yield self
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:  # the block has ended
+                return
+            far = socket.create_connection(("127.0.0.1", self.server_port))
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(source, sink, source is near), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, to_server: bool) -> None:
+        with suppress(OSError):  # the other direction was cut
+            while data := source.recv(65536):
+                self.sent += len(data) if to_server else 0
+                if to_server and self.cut_after is not None and self.sent > self.cut_after:
+                    self.cuts += 1
+                    self.cut_after = None if self.mends else self.cut_after
+                    break
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)  # wakes who reads from it; to close does not
+            end.close()
+
+
+def duckdb_extensions(folder: Path, *names: str) -> dict[str, str]:
+    """Installs extensions of DuckDB from their packages into `folder`; DuckDB's configuration that finds them there.
+
+    Raises `ModuleNotFoundError` if a package is missing, or is not for the DuckDB that is installed.
+    """
+    import duckdb
+
+    configuration = {"extension_directory": str(folder)}
+    with duckdb.connect(config=configuration) as connection:
+        for name in names:
+            package = importlib.import_module(f"duckdb_extension_{name}")
+            file = f"extensions/v{duckdb.__version__}/{name}.duckdb_extension"
+            found = [Path(path, file) for path in package.__path__ if Path(path, file).exists()]
+            if not found:
+                raise ModuleNotFoundError(f"duckdb_extension_{name} is not for DuckDB {duckdb.__version__}")
+            connection.execute(f"install '{found[0]}'")
+    return configuration
 
 
 def free_port() -> int:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from gong_source import DestinationFailed, Target, sync
+from gong_source import DestinationFailed, Target, publish, sync
 from gong_source.cli import main
-from gong_source.runs.publish import publish
 from gong_source.runs.run import Control
 from gong_source.simulator import Call, Tenant
 from gong_source.windows import iso

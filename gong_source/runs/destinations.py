@@ -122,7 +122,7 @@ _LAKE_CATALOGS = ("sqlite", "postgres", "postgresql")  # DuckDB's own file would
 # The shortest way to configure each destination
 _WHOLE = {
     "duckdb": "{}=<path of the file>",
-    "ducklake": "{0}__CATALOG=postgresql://user:password@host:5432/database and {0}__STORAGE=<folder or bucket>",
+    "ducklake": "{0}__CATALOG=postgresql://user:password@host/database and {0}__STORAGE__BUCKET_URL=<folder or bucket>",
     "postgres": "{}=postgresql://user:password@host:5432/database",
     "bigquery": "{}=<the service account's JSON>, or GOOGLE_APPLICATION_CREDENTIALS=<its file>",
 }

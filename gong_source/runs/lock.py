@@ -130,11 +130,15 @@ class _Lease:
     def __init__(
         self, connection: Any, name: str, dataset: str, holder: str, seconds: float, renewal_seconds: float
     ) -> None:
+        from google.cloud.bigquery import DEFAULT_RETRY
+
         self._connection = connection
         self._name = name
         self._dataset = dataset
         self._seconds = seconds
         self._renewal_seconds = renewal_seconds
+        # what Google's client would try again for ten minutes has to end before the next renewal is due
+        self._patience = {"retry": DEFAULT_RETRY.with_timeout(renewal_seconds / 2), "timeout": renewal_seconds / 2}
         self._lost = False
         self._until = seconds_after(now(), seconds)
         self._released = threading.Event()
@@ -149,16 +153,16 @@ class _Lease:
         table = Table(self._name)
         table.description, table.expires = holder, self._until
         try:
-            return self._connection.create_table(table)
+            return self._connection.create_table(table, **self._patience)
         except Conflict:
             logger.debug("the lease exists")
         try:
-            table = self._connection.get_table(self._name)
+            table = self._connection.get_table(self._name, **self._patience)
             if table.expires is None or table.expires > now():
                 until = f" (if that run died, its hold ends at {iso(table.expires)})" if table.expires else ""
                 raise _locked(self._dataset, f"{table.description or 'another run'}{until}")
             table.description, table.expires = holder, self._until
-            return self._connection.update_table(table, ["description", "expires"])
+            return self._connection.update_table(table, ["description", "expires"], **self._patience)
         except (NotFound, PreconditionFailed):
             raise _locked(self._dataset, "another run") from None
 
@@ -169,7 +173,7 @@ class _Lease:
             until = seconds_after(now(), self._seconds)
             try:
                 self._table.expires = until
-                self._table = self._connection.update_table(self._table, ["expires"])
+                self._table = self._connection.update_table(self._table, ["expires"], **self._patience)
                 self._until = until
             except (NotFound, PreconditionFailed):
                 self._lost = True
@@ -178,7 +182,7 @@ class _Lease:
                 logger.warning("the lease on %s was not renewed: %s", self._dataset, error)
 
     def _is_lost(self) -> bool:
-        return self._lost or self._until < now()
+        return self._lost or self._until <= now()
 
     def confirm(self) -> None:
         if self._is_lost():
@@ -192,7 +196,7 @@ class _Lease:
         if self._is_lost():  # by now it may be another run's
             return
         try:
-            self._connection.delete_table(self._name, not_found_ok=True)
+            self._connection.delete_table(self._name, not_found_ok=True, **self._patience)
         except (GoogleAPIError, OSError) as error:
             logger.warning("the lease on %s ends by itself at %s: %s", self._dataset, iso(self._until), error)
 

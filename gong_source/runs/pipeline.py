@@ -106,14 +106,14 @@ class Warehouse:
         self._load()
         return True
 
-    def load(self, source: DltSource, then: Callable[[Warehouse], None] = lambda warehouse: None) -> list[str]:
-        """Extracts and loads one package, all of it or nothing, and returns its load id; `then` goes with the load."""
+    def load(self, source: DltSource) -> list[str]:
+        """Extracts and loads one package, all of it or nothing, and returns its load id."""
         self.kind.adapt(source)
         try:
             self.pipeline.extract(source)
         except Exception as error:
             raise _explained(error, self.place, "write") from None
-        return self._load(then)
+        return self._load()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -127,7 +127,7 @@ class Warehouse:
         except Exception as error:
             raise _explained(error, self.place, "read") from None
 
-    def _load(self, then: Callable[[Warehouse], None] = lambda warehouse: None) -> list[str]:
+    def _load(self) -> list[str]:
         try:
             self.pipeline.normalize()
             self.confirm()
@@ -136,7 +136,6 @@ class Warehouse:
                 if not self._finished or any(package.schema_update for package in info.load_packages):
                     self.kind.finish(client)
                     self._finished = True
-                then(self)
         except Exception as error:
             raise _explained(error, self.place, "write") from None
         return list(info.loads_ids)
