@@ -287,6 +287,28 @@ def test_block_holds_everybody_back(shared: Path) -> None:
         throttle.close()
 
 
+def test_refusals_leave_more_time_between_requests(shared: Path) -> None:
+    """What Gong refuses came too close together: from then on requests leave slower, by 8 percent at most."""
+    clock = Clock()
+    throttle = Throttle(2.0, path=shared, clock=clock, sleep=clock.sleep)
+
+    def interval() -> float:
+        throttle.acquire()
+        began = clock.now
+        throttle.acquire()
+        return clock.now - began
+
+    intervals = []
+    for _ in range(4):
+        intervals.append(interval())
+        throttle.block(1.0)
+    throttle.close()
+
+    assert intervals[0] == pytest.approx(0.51)
+    assert intervals[1] == pytest.approx(0.51 * 1.03)
+    assert intervals[2:] == pytest.approx([0.54, 0.54])
+
+
 def test_shorter_block_does_not_shorten_a_longer_one() -> None:
     """The latest moment that Gong named counts."""
     clock = Clock()

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import random
-import subprocess
-import sys
-from collections import defaultdict
+import signal
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
+from mirrors import (
+    ALL_COLUMNS,
+    END,
+    LARGE,
+    SMALL,
+    between,
+    change,
+    damage,
+    days_ago,
+    environment_for,
+    killed,
+    lose,
+    mirror,
+    rows,
+    sent,
+    snapshot,
+    started,
+    table,
+    truth,
+)
 
 from gong_source import ConfigurationError, Control, Window, backfill, cli, status, sync, verify
 from gong_source.console import status_text, verify_text
-from gong_source.simulator import Call, Tenant
-from gong_source.tables import CALLS, VERIFICATIONS
+from gong_source.simulator import Call, Fault, Tenant
+from gong_source.tables import VERIFICATIONS
 from gong_source.windows import iso, split
 
 if TYPE_CHECKING:
@@ -34,84 +48,14 @@ if TYPE_CHECKING:
     Serve = Callable[..., Simulator]
     SettingsFor = Callable[..., GongSettings]
 
-END = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
-FILE = Path("gong_calls.duckdb")
+FEW = {"calls": 40, "days": 60, "long_gap_share": 0.3}
 _COUNTS = ("gong", "held", "missing", "changed", "surplus", "unsettled")
-ALL_COLUMNS = ", ".join(column.name for column in CALLS.columns)
-
-
-def days_ago(days: float) -> datetime:
-    """That long before the end."""
-    return END - timedelta(days=days)
-
-
-def rows(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """What a query on the DuckDB file finds."""
-    with duckdb.connect(str(FILE), read_only=True) as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        return connection.execute(sql, parameters).fetchall()
-
-
-def change(sql: str, *parameters: Any) -> None:
-    """Damages the DuckDB file."""
-    with duckdb.connect(str(FILE)) as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute(sql, parameters)
-
-
-def table() -> dict[str, dict[str, Any]]:
-    """The calls not marked as deleted, by id, in the shape that Gong serves them, with their call_time."""
-    loaded = {}
-    fields = CALLS.fields
-    names = ", ".join(column.name for column in fields.values())
-    found = rows(f"select {names}, call_time, extra from gong.calls where deleted_at is null")
-    for *values, call_time, extra in found:
-        record = dict(zip(fields, values, strict=True)) | (json.loads(extra) if extra else {})
-        loaded[record["id"]] = record | {"call_time": call_time}
-    assert len(loaded) == len(found)
-    return loaded
-
-
-def truth(tenant: Tenant, rule: Any = "documented") -> dict[str, dict[str, Any]]:
-    """The tenant's calls by id, with instants for times, and the time that files each."""
-    served = {}
-    for call_id, call in tenant.calls.items():
-        record = tenant.served(call_id)
-        for name in ("scheduled", "started"):
-            if record.get(name) is not None:
-                record[name] = datetime.fromisoformat(record[name])
-        filed = {"call_time": tenant.effective_time(call, rule)}
-        served[call_id] = dict.fromkeys(CALLS.fields) | record | filed
-    return served
-
-
-def snapshot() -> list[tuple[Any, ...]]:
-    """Every row of calls, with the load in which it last changed."""
-    return rows(f"select {ALL_COLUMNS}, _dlt_load_id from gong.calls order by id")
-
-
-def tenant_of(calls: int, days: float, **drawing: Any) -> Tenant:
-    """A tenant with calls in the last days."""
-    return Tenant.generate(calls, start=days_ago(days), end=END, seed=calls, **drawing)
-
-
-def synced(simulator: Simulator, settings: GongSettings) -> None:
-    """Syncs, and forgets the requests of that."""
-    assert sync(settings=settings).status == "done"
-    simulator.reset_requests()
-
-
-def sent(simulator: Simulator) -> int:
-    """The number of requests that arrived."""
-    return len(simulator.requests)
 
 
 def run_cli(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
     """The exit code of a command against the simulator."""
-    monkeypatch.setenv("SOURCES__GONG__CREDENTIALS__ACCESS_KEY", "key")
-    monkeypatch.setenv("SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET", "secret")
-    monkeypatch.setenv("SOURCES__GONG__CREDENTIALS__BASE_URL", simulator.base_url)
-    monkeypatch.setenv("SOURCES__GONG__REQUESTS_PER_SECOND", "1000")
+    for name, value in environment_for(simulator).items():
+        monkeypatch.setenv(name, value)
     return cli.main([*options])
 
 
@@ -119,16 +63,14 @@ def run_cli(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, *options: str
 
 
 def test_a_clean_warehouse_costs_three_requests_and_gets_one_row(serve: Serve, settings_for: SettingsFor) -> None:
-    """However many calls and years: the whole range is counted first; only the verification itself is written."""
-    simulator = serve(tenant_of(8000, 1826, shape="business"))
-    settings = settings_for(simulator, start_date=iso(days_ago(1826)))
-    synced(simulator, settings)
+    """However many calls: the whole range is counted first; only the verification itself is written."""
+    _, simulator, settings = mirror(serve, settings_for, LARGE)
     before, windows = snapshot(), rows("select * from gong.call_windows order by walk_id")
 
     result = verify(settings=settings)
 
     assert (result.status, result.outcome, result.windows) == ("done", "clean", [])
-    assert (result.gong_calls, result.held_calls) == (8000, 8000)
+    assert (result.gong_calls, result.held_calls) == (6000, 6000)
     assert sent(simulator) == result.requests == 3
     first = simulator.requests[0].query
     covered = status().covered[0]
@@ -140,24 +82,35 @@ def test_a_clean_warehouse_costs_three_requests_and_gets_one_row(serve: Serve, s
     written = dict(zip(names, row, strict=True))
     assert (written["outcome"], written["requests"], written["is_repair"]) == ("clean", 3, False)
     assert (written["verified_from"], written["verified_to"]) == (covered.start, covered.end)
-    assert (written["gong_calls"], written["held_calls"], written["differing_windows"]) == (8000, 8000, 0)
+    assert (written["gong_calls"], written["held_calls"], written["differing_windows"]) == (6000, 6000, 0)
 
 
 def test_a_range_of_one_page_is_compared_call_by_call(serve: Serve, settings_for: SettingsFor) -> None:
     """Where a page holds the whole range, the comparison is exact: a missing and a surplus call do not cancel out."""
-    tenant = tenant_of(60, 20)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(20)))
-    synced(simulator, settings)
-    gone, lost, edited = list(tenant.calls)[:3]
+    tenant, simulator, settings = mirror(serve, settings_for, SMALL)
+    gone, lost, edited = between(tenant, days_ago(30), days_ago(15))[:3]
     tenant.delete(gone)
     tenant.edit(edited, title="edited")
-    change("delete from gong.calls where id = ?", lost)
+    lose([lost])
 
-    result = verify(settings=settings)
+    result = verify(settings=settings, start=days_ago(30), end=days_ago(15))
 
     assert (result.total("missing"), result.total("changed"), result.total("surplus")) == (1, 1, 1)
     assert sent(simulator) == 2
+
+
+def test_counts_can_cancel_out_and_deep_proves(serve: Serve, settings_for: SettingsFor) -> None:
+    """A missing and a surplus call side by side in many look clean to the counts; the comparison of every call sees."""
+    tenant, _, settings = mirror(serve, settings_for, LARGE)
+    lost, gone = between(tenant, days_ago(200), days_ago(190))[:2]
+    lose([lost])
+    tenant.delete(gone)
+
+    assert verify(settings=settings, repair=True).outcome == "clean"
+    deep = verify(settings=settings, deep=True, repair=True)
+
+    assert (deep.total("missing"), deep.total("surplus"), deep.outcome) == (1, 1, "repaired")
+    assert table() == truth(tenant)
 
 
 def test_without_a_sync_there_is_nothing_to_verify(serve: Serve, settings_for: SettingsFor) -> None:
@@ -174,39 +127,16 @@ def test_without_a_sync_there_is_nothing_to_verify(serve: Serve, settings_for: S
 # --- a warehouse that is not
 
 
-def damage(tenant: Tenant, rng: random.Random, days: int, rule: Any) -> int:
-    """Damages one call on each of that many days, in a way that the day's count shows; returns the number of them."""
-    by_day: dict[Any, list[str]] = defaultdict(list)
-    for call_id, call in tenant.calls.items():
-        by_day[tenant.effective_time(call, rule).date()].append(call_id)  # type: ignore[union-attr]
-    for day in rng.sample(sorted(by_day), days):
-        call_id = rng.choice(by_day[day])
-        kind = rng.choice(["lost", "deleted", "moved", "late"])
-        if kind == "lost":
-            change("delete from gong.calls where id = ?", call_id)
-        elif kind == "deleted":
-            tenant.delete(call_id)
-        elif kind == "moved":
-            change("update gong.calls set call_time = call_time + interval 3 day where id = ?", call_id)
-        else:
-            moment = tenant.effective_time(tenant.calls[call_id], rule)
-            tenant.add(Call(str(rng.getrandbits(60)), started=moment, fields={"title": "late"}))
-    return days
-
-
 @pytest.mark.parametrize(("rule", "order"), [("documented", "ascending"), ("scheduled", "descending")])
 def test_forty_damages_are_found_and_repaired(serve: Serve, settings_for: SettingsFor, rule: str, order: str) -> None:
     """Forty damages on forty days cost less than 25 requests each; then the table is the tenant, field by field."""
-    tenant = tenant_of(8000, 300, shape="business", long_gap_share=0.05)
-    simulator = serve(tenant, rule=rule, order=order)
-    settings = settings_for(simulator, start_date=iso(days_ago(300)))
-    synced(simulator, settings)
-    damages = damage(tenant, random.Random(4), 40, rule)
+    tenant, simulator, settings = mirror(serve, settings_for, LARGE, served={"rule": rule, "order": order})
+    damage(tenant, random.Random(4), 40, rule)
 
     result = verify(settings=settings, repair=True)
 
     assert (result.status, result.outcome) == ("done", "repaired")
-    assert sent(simulator) == result.requests <= 25 * damages
+    assert sent(simulator) == result.requests <= 25 * 40
     assert table() == truth(tenant, rule)
     simulator.reset_requests()
     again = verify(settings=settings)
@@ -216,12 +146,9 @@ def test_forty_damages_are_found_and_repaired(serve: Serve, settings_for: Settin
 
 def test_one_missing_call_in_many_is_cheap_to_find(serve: Serve, settings_for: SettingsFor) -> None:
     """One damage is halved down to and stays below 25 requests; without --repair nothing is loaded."""
-    tenant = tenant_of(12000, 1000)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(1000)))
-    synced(simulator, settings)
+    tenant, simulator, settings = mirror(serve, settings_for, LARGE)
     lost = next(iter(tenant.calls))
-    change("delete from gong.calls where id = ?", lost)
+    lose([lost])
     before, walks = snapshot(), rows("select count(*) from gong.call_windows")
 
     result = verify(settings=settings)
@@ -241,18 +168,16 @@ def test_a_lost_month_is_reported_without_walking_it_and_repaired_by_walking_it(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
     """Where most of a window is missing, counts tell enough for a report; a repair walks it once."""
-    tenant = tenant_of(9000, 90)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(90)))
-    synced(simulator, settings)
-    change("delete from gong.calls where call_time >= ? and call_time < ?", days_ago(60), days_ago(30))
+    tenant, simulator, settings = mirror(serve, settings_for, LARGE)
+    month = between(tenant, days_ago(150), days_ago(30))
+    lose(month)
 
     report = verify(settings=settings)
     reported = sent(simulator)
     simulator.reset_requests()
     repair = verify(settings=settings, repair=True)
 
-    assert report.total("missing") > 2500
+    assert report.total("missing") > 0.8 * len(month) > 1500
     assert reported <= 50
     assert (repair.status, repair.outcome) == ("done", "repaired")
     assert sent(simulator) <= 60
@@ -263,10 +188,8 @@ def test_the_command_prints_a_table_or_json_and_exits_with_3(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Differing windows are lines of a table, or objects in --json; exit 3 until repaired, then 0."""
-    tenant = tenant_of(80, 30)
-    simulator = serve(tenant)
-    synced(simulator, settings_for(simulator, start_date=iso(days_ago(30))))
-    change("delete from gong.calls where id = ?", next(iter(tenant.calls)))
+    tenant, simulator, _ = mirror(serve, settings_for, SMALL)
+    lose(between(tenant, days_ago(30), END)[:1])
 
     assert run_cli(simulator, monkeypatch, "verify") == 3
     text, errors = capsys.readouterr()
@@ -287,11 +210,13 @@ def test_the_command_prints_a_table_or_json_and_exits_with_3(
 
 def test_calls_held_twice_are_found_and_held_once_again(serve: Serve, settings_for: SettingsFor) -> None:
     """A row that is there twice differs by count; the repair leaves one, as Gong lists it."""
-    tenant = tenant_of(900, 100)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(100)))
-    synced(simulator, settings)
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
     change("insert into gong.calls select * from gong.calls where id = ?", next(iter(tenant.calls)))
+
+    change("insert into gong.calls select * from gong.calls where id = ?", between(tenant, days_ago(5), END)[0])
+    moved = ALL_COLUMNS.replace("call_time", "call_time - interval 20 day")
+    another, names = between(tenant, days_ago(30), END)[0], f"{ALL_COLUMNS}, _dlt_load_id"
+    change(f"insert into gong.calls ({names}) select {moved}, _dlt_load_id from gong.calls where id = ?", another)
 
     assert verify(settings=settings).outcome == "differs"
     assert verify(settings=settings, repair=True).outcome == "repaired"
@@ -305,12 +230,9 @@ def test_calls_held_twice_are_found_and_held_once_again(serve: Serve, settings_f
 
 def test_deep_finds_edits_that_counts_cannot_show(serve: Serve, settings_for: SettingsFor) -> None:
     """Edits long ago leave counts as they are; --deep reports them, and with --repair loads those rows alone."""
-    tenant = tenant_of(3000, 300, unknown_fields=True, wild=False)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(300)))
-    synced(simulator, settings)
-    old = [i for i, c in tenant.calls.items() if (c.started or c.scheduled or END) < days_ago(20)]
-    for call_id in old[:5]:
+    tenant, _, settings = mirror(serve, settings_for, LARGE)
+    old = between(tenant, days_ago(300), days_ago(20))[::1200]
+    for call_id in old:
         tenant.edit(call_id, title="edited", duration=1)
     before = dict(rows("select id, _dlt_load_id from gong.calls"))
 
@@ -322,7 +244,7 @@ def test_deep_finds_edits_that_counts_cannot_show(serve: Serve, settings_for: Se
     assert (reported.status, reported.outcome, reported.total("changed")) == ("incomplete", "differs", 5)
     assert (repaired.status, repaired.outcome, repaired.total("changed")) == ("done", "repaired", 5)
     after = dict(rows("select id, _dlt_load_id from gong.calls"))
-    assert {call_id for call_id in after if after[call_id] != before[call_id]} == set(old[:5])
+    assert {call_id for call_id in after if after[call_id] != before[call_id]} == set(old)
     assert table() == truth(tenant)
     assert verify(settings=settings, deep=True).outcome == "clean"
 
@@ -332,10 +254,8 @@ def test_call_times_follow_when_the_tenants_rule_turns_out_different(
     serve: Serve, settings_for: SettingsFor, deep: bool
 ) -> None:
     """Calls whose two times lie days apart move to the time by which Gong files them now."""
-    tenant = tenant_of(400, 100, long_gap_share=1.0, conference_share=0.0)
-    simulator = serve(tenant, rule="documented")
-    settings = settings_for(simulator, start_date=iso(days_ago(100)))
-    synced(simulator, settings)
+    gaps = {"calls": 400, "days": 100, "long_gap_share": 1.0, "conference_share": 0.0}
+    tenant, simulator, settings = mirror(serve, settings_for, gaps)
     assert table() == truth(tenant)
     simulator.settings = type(simulator.settings)(rule="scheduled", requests_per_second=None, daily_quota=None)
 
@@ -353,12 +273,9 @@ def test_call_times_follow_when_the_tenants_rule_turns_out_different(
 
 def test_deleted_calls_are_marked_and_come_back(serve: Serve, settings_for: SettingsFor) -> None:
     """deleted_at tells when a call was found gone, as a change by that load; a call that reappears loses it."""
-    tenant = tenant_of(300, 60)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(60)))
-    synced(simulator, settings)
-    recent = [i for i, c in tenant.calls.items() if (c.started or c.scheduled or END) > days_ago(5)][:2]
-    old = [i for i, c in tenant.calls.items() if (c.started or c.scheduled or END) < days_ago(20)][:3]
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    recent = between(tenant, days_ago(5), END)[:2]
+    old = between(tenant, days_ago(60), days_ago(20))[:3]
     for call_id in recent + old:
         tenant.delete(call_id)
 
@@ -384,20 +301,17 @@ def test_deleted_calls_are_marked_and_come_back(serve: Serve, settings_for: Sett
 @pytest.mark.parametrize("policy", ["keep", "redact", "remove"])
 def test_deleted_calls_setting(serve: Serve, settings_for: SettingsFor, policy: str) -> None:
     """Keep leaves the row, redact leaves no content in it, remove leaves no row; a reappearing call is whole again."""
-    tenant = tenant_of(150, 60)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(60)), deleted_calls=policy)
-    synced(simulator, settings)
+    tenant, _, settings = mirror(serve, settings_for, SMALL, deleted_calls=policy)
     call_id = next(iter(tenant.calls))
     title, time = rows("select title, call_time from gong.calls where id = ?", call_id)[0]
     tenant.delete(call_id)
 
     assert verify(settings=settings, repair=True).marked_deleted == 1
 
-    names = [c.name for c in CALLS.columns]
+    names = ALL_COLUMNS.split(", ")
     found = [
         dict(zip(names, row, strict=True))
-        for row in rows(f"select {', '.join(names)} from gong.calls where id = ?", call_id)
+        for row in rows(f"select {ALL_COLUMNS} from gong.calls where id = ?", call_id)
     ]
     if policy == "remove":
         assert found == []
@@ -423,9 +337,7 @@ def test_a_key_that_lost_its_visibility_touches_no_row(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, capsys: Any, loss: Any, deep: bool
 ) -> None:
     """A mass of calls gone is not taken for deletions: nothing is marked, exit 3, and the message says why."""
-    simulator = serve(tenant_of(4000, 100))
-    settings = settings_for(simulator, start_date=iso(days_ago(100)))
-    synced(simulator, settings)
+    _, simulator, _ = mirror(serve, settings_for, LARGE)
     before = snapshot()
     simulator.settings = type(simulator.settings)(requests_per_second=None, daily_quota=None, **loss)
 
@@ -441,10 +353,7 @@ def test_a_key_that_lost_its_visibility_touches_no_row(
 
 def test_a_person_can_accept_that_all_calls_are_deleted(serve: Serve, settings_for: SettingsFor) -> None:
     """--accept-deletions marks however many are gone; even three of three need it."""
-    tenant = tenant_of(3, 10)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(10)))
-    synced(simulator, settings)
+    tenant, _, settings = mirror(serve, settings_for, {"calls": 3, "days": 10})
     for call_id in list(tenant.calls):
         tenant.delete(call_id)
 
@@ -458,13 +367,9 @@ def test_a_person_can_accept_that_all_calls_are_deleted(serve: Serve, settings_f
 
 def test_a_mass_gone_from_one_window_holds_back_all_marks_and_no_load(serve: Serve, settings_for: SettingsFor) -> None:
     """Many calls gone from a few days: nothing is marked anywhere, missing calls still come in; accepted, all is."""
-    tenant = tenant_of(2000, 100)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(100)))
-    synced(simulator, settings)
-    filed = {i: tenant.effective_time(c, "documented") or END for i, c in tenant.calls.items()}
-    those_days = [i for i, time in filed.items() if days_ago(52) <= time < days_ago(49)]
-    lost, elsewhere = [i for i, time in filed.items() if time < days_ago(80)][:2]
+    tenant, _, settings = mirror(serve, settings_for, LARGE)
+    those_days = between(tenant, days_ago(152), days_ago(149))
+    lost, elsewhere = between(tenant, days_ago(300), days_ago(10))[::5000]
     for call_id in [*those_days, elsewhere]:
         tenant.delete(call_id)
     change("delete from gong.calls where id = ?", lost)
@@ -488,12 +393,8 @@ def test_unsettled_windows_are_reported_and_neither_repaired_nor_a_reason_to_mar
 ) -> None:
     """While Gong is still processing calls nothing is loaded or marked; once it lists them, they come in."""
     clock = [END.timestamp()]
-    tenant = tenant_of(200, 60)
-    simulator = serve(tenant, clock=lambda: clock[0])
-    settings = settings_for(simulator, start_date=iso(days_ago(60)))
-    synced(simulator, settings)
-    moment = days_ago(30.0)
-    hidden = next(i for i, c in tenant.calls.items() if (c.started or c.scheduled or END) > moment)
+    tenant, _, settings = mirror(serve, settings_for, SMALL, served={"clock": lambda: clock[0]})
+    hidden = between(tenant, days_ago(30), END)[0]
     time = tenant.effective_time(tenant.calls[hidden], "documented") or END
     tenant.make_available(hidden, END.timestamp() + 3600)  # processed anew: counted, and not listed
     for at in range(3):
@@ -522,11 +423,8 @@ def test_a_repair_that_the_quota_ends_is_finished_by_the_next(
     serve: Serve, settings_for: SettingsFor, deep: bool
 ) -> None:
     """However few requests a run has, it leaves nothing wrong behind, and a later one with enough finishes the work."""
-    tenant = tenant_of(6000, 300)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(300)))
-    synced(simulator, settings)
-    damage(tenant, random.Random(1), 10, "documented")
+    tenant, simulator, settings = mirror(serve, settings_for, LARGE)
+    damage(tenant, random.Random(1), 10)
     before = table()
     right = truth(tenant)
 
@@ -547,62 +445,104 @@ def test_a_repair_that_the_quota_ends_is_finished_by_the_next(
 
 def test_a_used_up_quota_exits_with_4(serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work done stays done, the exit code says to come back."""
-    tenant = tenant_of(500, 100)
-    simulator = serve(tenant)
-    synced(simulator, settings_for(simulator, start_date=iso(days_ago(100))))
-    change("delete from gong.calls where id = ?", next(iter(tenant.calls)))
+    tenant, simulator, _ = mirror(serve, settings_for, SMALL)
+    lose([next(iter(tenant.calls))])
 
     assert run_cli(simulator, monkeypatch, "verify", "--repair", "--max-requests", "2") == 4
     assert run_cli(simulator, monkeypatch, "verify", "--repair") == 0
 
 
-_KILLED = """
-import os, signal, sys, threading
-from gong_source import Control, resolve_settings, verify
+_DIES = """
+import os, signal
+from gong_source import Control, verify
 
 def die(progress):
-    if progress.calls >= int(sys.argv[3]):
+    if progress.calls >= 3000:
         os.kill(os.getpid(), signal.SIGKILL)
 
-credentials = {"access_key": "key", "access_key_secret": "secret", "base_url": sys.argv[1]}
-settings = resolve_settings(credentials=credentials, start_date=sys.argv[2], requests_per_second=1000.0)
-verify(repair=True, deep=True, settings=settings, control=Control(on_progress=die))
+verify(repair=True, deep=True, control=Control(on_progress=die))
 """
 
 
 def test_a_repair_that_is_killed_is_finished_by_the_next(serve: Serve, settings_for: SettingsFor) -> None:
     """A process that dies in the middle leaves no lock and no harm; the next repair ends in the tenant's table."""
-    tenant = tenant_of(6000, 300)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(300)))
-    synced(simulator, settings)
-    damage(tenant, random.Random(2), 20, "documented")
+    tenant, simulator, settings = mirror(serve, settings_for, LARGE)
+    damage(tenant, random.Random(2), 20)
 
-    died = subprocess.run([sys.executable, "-c", _KILLED, simulator.base_url, iso(days_ago(300)), "3000"], check=False)
+    died = started(_DIES, environment_for(simulator))
+    died.join()
 
-    assert died.returncode == -9
+    assert died.exitcode == -signal.SIGKILL
     assert table() != truth(tenant)
     assert verify(settings=settings, repair=True, deep=True).outcome == "repaired"
     assert table() == truth(tenant)
 
 
-def test_a_run_that_dies_before_it_marks_is_finished_by_the_next(serve: Serve, settings_for: SettingsFor) -> None:
-    """A repair that was stopped after its walk has marked nothing; the next one marks."""
-    tenant = tenant_of(300, 60)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(60)))
-    synced(simulator, settings)
-    for call_id in list(tenant.calls)[:4]:
+def test_a_stopped_repair_marks_what_it_compared(serve: Serve, settings_for: SettingsFor) -> None:
+    """A repair that is stopped after some windows has finished those, and the next one finishes the others."""
+    tenant, _, settings = mirror(serve, settings_for, LARGE)
+    ids = between(tenant, days_ago(300), END)
+    for call_id in ids[::1000]:
         tenant.delete(call_id)
     control = Control()
     stopping = Control(control.stopped, None, lambda progress: control.stopped.set())
 
     stopped = verify(settings=settings, repair=True, deep=True, control=stopping)
 
-    if stopped.outcome == "paused":
-        assert stopped.interrupted
-        assert rows("select count(*) from gong.calls where deleted_at is not null") == [(0,)]
-    assert verify(settings=settings, repair=True).status == "done"
+    assert (stopped.outcome, stopped.interrupted) == ("paused", True)
+    assert stopped.resume_from is not None
+    marked = {i for (i,) in rows("select id from gong.calls where deleted_at is not null")}
+    assert marked == {i for i in ids[::1000] if i not in between(tenant, stopped.resume_from, END)} & marked
+    assert 0 < len(marked) == stopped.marked_deleted < len(ids[::1000])
+    assert verify(settings=settings, repair=True).outcome == "repaired"
+    assert table() == truth(tenant)
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_a_deep_verification_goes_on_where_the_quota_ended_it(
+    serve: Serve, settings_for: SettingsFor, repair: bool
+) -> None:
+    """It says how far it came, and with --from there it costs no more in all; what it saw before stays repaired."""
+    tenant, simulator, settings = mirror(serve, settings_for, LARGE)
+    early, late = between(tenant, days_ago(290), days_ago(280)), between(tenant, days_ago(10), days_ago(5))
+    for days in (early, late):
+        tenant.delete(days[0])
+        tenant.edit(days[1], title="edited")
+        lose(days[2:3])
+    whole = verify(settings=settings, deep=True).requests
+    simulator.reset_requests()
+
+    first = verify(settings=settings, deep=True, repair=repair, control=Control(max_requests=whole // 2))
+    assert (first.status, first.outcome) == ("paused", "paused")
+    assert first.resume_from is not None
+    assert days_ago(280) < first.resume_from < days_ago(10)
+    assert f"--from {iso(first.resume_from)}" in str(first.message)
+    second = verify(settings=settings, deep=True, repair=repair, start=first.resume_from)
+
+    for result in (first, second):
+        assert (result.total("missing"), result.total("changed"), result.total("surplus")) == (1, 1, 1)
+        assert result.marked_deleted == repair
+    assert sent(simulator) <= whole + 12
+    ranges = rows("select verified_from, verified_to, gong_calls from gong.verifications order by finished_at, outcome")
+    assert (ranges[1][0], ranges[1][1], ranges[1][2]) == (first.ranges[0].start, first.resume_from, None)
+    assert (ranges[2][0], ranges[2][1]) == (first.resume_from, first.ranges[-1].end)
+    assert (table() == truth(tenant)) is repair
+
+
+def test_a_window_that_cannot_be_compared_is_no_clean_one(
+    serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call without an id leaves its window out, with exit code 3; the others are repaired, and it is later."""
+    tenant, _, settings = mirror(serve, settings_for, LARGE)
+    broken = serve(tenant, faults=(Fault(kind="call_without_id", numbers=[8]),))
+    lost = between(tenant, days_ago(300), END)[::50]
+    lose(lost)
+
+    assert run_cli(broken, monkeypatch, "verify", "--deep", "--repair") == 3
+
+    assert rows("select outcome from gong.verifications") == [("differs",)]
+    assert 0 < len(tenant) - len(table()) < len(lost)
+    assert verify(settings=settings, repair=True).outcome == "repaired"
     assert table() == truth(tenant)
 
 
@@ -628,8 +568,7 @@ def test_calls_on_the_borders_of_windows_and_clock_changes_are_counted_once(
     settings = settings_for(simulator, start_date=iso(start))
     assert backfill(start, end, settings=settings).status == "done"
     ours = [str(1000 + number) for number in range(len(moments))]
-    for call_id in ours[::3]:
-        change("delete from gong.calls where id = ?", call_id)
+    lose(ours[::3])
     for call_id in ours[1::9]:
         tenant.delete(call_id)
 
@@ -641,31 +580,41 @@ def test_calls_on_the_borders_of_windows_and_clock_changes_are_counted_once(
 
 def test_only_the_range_asked_for_is_verified(serve: Serve, settings_for: SettingsFor) -> None:
     """--from is inclusive, --to exclusive; what lies outside is neither asked for nor repaired."""
-    tenant = tenant_of(600, 100)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(100)))
-    synced(simulator, settings)
-    filed = sorted((tenant.effective_time(c, "documented") or END, i) for i, c in tenant.calls.items())
-    whole = [(time, i) for time, i in filed if time.microsecond % 1000 == 0]
-    (first, inside), (last, outside) = whole[50], whole[80]
-    for call_id in (inside, outside, filed[0][1]):
-        change("delete from gong.calls where id = ?", call_id)
+    tenant, simulator, settings = mirror(serve, settings_for, SMALL)
+    first, last = days_ago(40), days_ago(20)
+    tenant.add(Call("1", started=first))
+    tenant.add(Call("2", started=last))
+    before = between(tenant, days_ago(60), first)[-1]
+    lose([before])
 
     result = verify(settings=settings, start=first, end=last, repair=True)
 
     assert (result.outcome, result.total("missing")) == ("repaired", 1)
-    assert set(tenant.calls) - table().keys() == {outside, filed[0][1]}
+    assert set(tenant.calls) - table().keys() == {"2", before}
     assert all(iso(first) <= r.query["fromDateTime"] and r.query["toDateTime"] <= iso(last) for r in simulator.requests)
     with pytest.raises(ConfigurationError, match="must lie before"):
         verify(settings=settings, start=last, end=first)
 
 
+def test_a_call_that_moved_out_of_the_range_is_taken_back_where_it_is_seen(
+    serve: Serve, settings_for: SettingsFor
+) -> None:
+    """To a repair of a part of time, a call that moved away looks deleted; the repair of where it is now unmarks it."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    moved = between(tenant, days_ago(30), days_ago(20))[0]
+    tenant.redate(moved, started=days_ago(50), scheduled=days_ago(50))
+
+    part = verify(settings=settings, start=days_ago(30), end=days_ago(20), repair=True)
+    assert part.marked_deleted == 1
+    whole = verify(settings=settings, repair=True)
+
+    assert (whole.outcome, whole.total("missing")) == ("repaired", 1)
+    assert table() == truth(tenant)
+
+
 def test_a_workspace_is_verified_by_itself(serve: Serve, settings_for: SettingsFor) -> None:
     """With a workspace, Gong is asked for its calls only, and only its rows are counted and marked."""
-    tenant = tenant_of(500, 60, workspaces=2)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(60)))
-    synced(simulator, settings)
+    tenant, simulator, _ = mirror(serve, settings_for, SMALL | {"workspaces": 2})
     mine, other = tenant.workspace_ids
     of = {w: [i for i, c in tenant.calls.items() if c.fields["workspaceId"] == w] for w in (mine, other)}
     for workspace in (mine, other):
@@ -685,14 +634,11 @@ def test_a_sync_can_verify_the_last_days(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Sync --verify-days repairs beyond the lookback, in its result too; status tells when that was."""
-    tenant = tenant_of(1500, 100)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(100)))
-    synced(simulator, settings)
+    tenant, simulator, _ = mirror(serve, settings_for, SMALL)
     assert "last verified  never" in status_text(status())
-    old = [i for i, c in tenant.calls.items() if days_ago(40) < (c.started or c.scheduled or END) < days_ago(20)]
+    old = between(tenant, days_ago(40), days_ago(20))
     tenant.delete(old[0])
-    change("delete from gong.calls where id in (?, ?)", *old[1:3])
+    lose(old[1:3])
 
     assert run_cli(simulator, monkeypatch, "sync", "--verify-days", "50", "--json") == 0
 
@@ -710,13 +656,10 @@ def test_a_sync_can_verify_the_last_days(
 
 def test_a_verifying_sync_keeps_to_its_budget_and_gets_on(serve: Serve, settings_for: SettingsFor) -> None:
     """A budget that does not suffice costs no more than it says, leaves the sync done, and each time repairs some."""
-    tenant = tenant_of(6000, 100)
-    simulator = serve(tenant)
-    synced(simulator, settings_for(simulator, start_date=iso(days_ago(100))))
-    change("delete from gong.calls where call_time < ? and call_time >= ?", days_ago(30), days_ago(60))
-    settings = settings_for(
-        simulator, start_date=iso(days_ago(100)), verify_days=100, verify_request_budget=24, lookback_days=0
+    tenant, simulator, settings = mirror(
+        serve, settings_for, LARGE, verify_days=300, verify_request_budget=24, lookback_days=0
     )
+    lose(between(tenant, days_ago(160), days_ago(100)))
 
     missing = [len(tenant) - len(table())]
     while missing[-1]:
@@ -732,9 +675,7 @@ def test_a_verifying_sync_keeps_to_its_budget_and_gets_on(serve: Serve, settings
 
 def test_a_sync_whose_verification_is_refused_is_incomplete(serve: Serve, settings_for: SettingsFor) -> None:
     """A key that lost its visibility makes the sync end with what is to be done."""
-    simulator = serve(tenant_of(500, 60))
-    settings = settings_for(simulator, start_date=iso(days_ago(60)), verify_days=30)
-    synced(simulator, settings)
+    _, simulator, settings = mirror(serve, settings_for, SMALL, verify_days=30)
     simulator.settings = type(simulator.settings)(requests_per_second=None, daily_quota=None, see_no_calls=True)
 
     result = sync(settings=settings)
@@ -750,10 +691,7 @@ def test_first_seen_never_changes_and_status_tells_how_late_calls_arrive(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
     """Each call has the load that first brought it; calls that a sync found in time asked for before tell the delay."""
-    tenant = tenant_of(300, 30)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(30)))
-    synced(simulator, settings)
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
     assert status().arrivals is None
     first = dict(rows("select id, first_seen_at from gong.call_arrivals"))
     assert first.keys() == set(tenant.calls)
@@ -786,10 +724,7 @@ def test_first_seen_never_changes_and_status_tells_how_late_calls_arrive(
 
 def test_arrivals_that_a_run_could_not_record_are_recorded_by_the_next(serve: Serve, settings_for: SettingsFor) -> None:
     """A run that dies between its load and the record of arrivals leaves them to the next one, with their own time."""
-    tenant = tenant_of(200, 30)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, start_date=iso(days_ago(30)))
-    synced(simulator, settings)
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
     before = rows("select * from gong.call_arrivals order by id")
     change("delete from gong.call_arrivals")
     tenant.add(Call("77", started=days_ago(1)))
@@ -798,7 +733,7 @@ def test_arrivals_that_a_run_could_not_record_are_recorded_by_the_next(serve: Se
     sync(settings=settings)
 
     assert [row for row in rows("select * from gong.call_arrivals order by id") if row[0] != "77"] == before
-    assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(201, 201)]
+    assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(301, 301)]
 
 
 # --- any history
@@ -853,19 +788,9 @@ class Story:
         assert backfill(*range_, settings=self.settings, refresh=self.rng.choice([True, False])).status == "done"
 
     def kill(self) -> None:
-        prefix = "SOURCES__GONG__CREDENTIALS__"
-        environment = {
-            f"{prefix}ACCESS_KEY": "key",
-            f"{prefix}ACCESS_KEY_SECRET": "secret",
-            f"{prefix}BASE_URL": self.simulator.base_url,
-            "SOURCES__GONG__START_DATE": iso(days_ago(61)),
-        }
-        run = self.rng.choice([["sync"], ["verify", "--repair", "--accept-deletions"]])
-        process = subprocess.Popen([sys.executable, "-m", "gong_source.cli", *run], env=os.environ | environment)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(self.rng.uniform(0.7, 2.0))
-        process.kill()
-        process.wait()
+        environment = environment_for(self.simulator) | {"SOURCES__GONG__START_DATE": iso(days_ago(61))}
+        run = self.rng.choice(["sync()", "verify(repair=True, accept_deletions=True)"])
+        killed(f"from gong_source import sync, verify\n{run}", environment, self.rng.uniform(0.1, 1.0))
 
     def tell(self, length: int) -> None:
         for _ in range(length):
@@ -883,13 +808,9 @@ def test_any_history_ends_in_the_tenants_table(
     serve: Serve, settings_for: SettingsFor, seed: int, rule: str, order: str, edits: bool
 ) -> None:
     """After arrivals, edits, deletions, returns, syncs, backfills and kills, one repair makes the mirror true."""
-    FILE.unlink(missing_ok=True)
-    tenant = tenant_of(40, 60, long_gap_share=0.3)
-    simulator = serve(tenant, rule=rule, order=order)
-    configured = settings_for(simulator, start_date=iso(days_ago(61)))
-    story = Story(seed, simulator, configured, edits=edits)
-    story.sync()
-    story.tell(12)
+    served = {"rule": rule, "order": order}
+    tenant, simulator, configured = mirror(serve, settings_for, FEW, served=served, start_date=iso(days_ago(61)))
+    Story(seed, simulator, configured, edits=edits).tell(12)
 
     result = verify(settings=configured, repair=True, deep=edits, accept_deletions=True)
 

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Requests leave a little slower than permitted: at the server they arrive with the network's jitter.
-_MARGIN = 1.02
+# Requests leave a little slower than permitted: at the server they arrive with the network's jitter, and how much there
+# is of it shows when Gong refuses one.
+_MARGIN, _WIDER, _WIDEST_MARGIN = 1.02, 1.03, 1.08
 # A slot further away than this was left by a clock that has since been set back.
 _FARTHEST_SLOT_SECONDS = 600.0
 # The quota is a day's. What lasts longer is a mistake, or was left by a clock that has since been set back.
@@ -140,8 +141,12 @@ class Throttle:
             self._sleep(wait)
 
     def block(self, seconds: float) -> None:
-        """Lets nobody send for `seconds` from now, as Gong's Retry-After asks; for a day at most."""
+        """Lets nobody send for `seconds` from now, as Gong's Retry-After asks; for a day at most.
+
+        From then on this object leaves a little more time between requests.
+        """
         with self._row() as row:
+            self._interval = min(self._interval * _WIDER, _WIDEST_MARGIN / self.requests_per_second)
             latest = self._clock() + _LONGEST_BLOCK_SECONDS
             row["blocked_until"] = min(latest, max(row["blocked_until"], self._clock() + seconds))
 

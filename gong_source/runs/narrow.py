@@ -1,7 +1,11 @@
 """Narrows ranges down to the windows in which Gong's count of calls and the warehouse's differ.
 
 One request tells Gong's count of any window, however long. A window that differs is halved, one request each: what one
-half holds, the other does not. Asking ends where walking the windows that are left costs no more than was asked so far.
+half holds, the other does not. Halving ends where walking the windows that are left costs no more than it did so far.
+
+A missing call and a surplus one in the same window cancel out: counts alone prove nothing, only a walk of all does. But
+such pairs are the likelier the more differs elsewhere, and the larger the windows; so equal ones are halved too, the
+largest first, for as long as the differences found so far give reason to.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import heapq
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gong_source.api.client import CALLS
@@ -23,10 +27,8 @@ if TYPE_CHECKING:
     from gong_source.runs.pipeline import Warehouse
 
 CALLS_PER_PAGE = 100
-# Beyond this many requests the windows found so far are small enough.
-MOST_REQUESTS = 1000
-# A missing call and a surplus one in the same window cancel each other out. So windows that look equal are cut too, or
-# walked if that is cheaper: with this many requests where nothing differs, and this many for each window that does.
+# Halving ends after this many requests, however much differs; doubt ends when this many are spent or called for in all.
+MOST_REQUESTS = 980
 _REQUESTS_WHEN_CLEAN = 3
 _REQUESTS_PER_DIFFERENCE = 18
 _SHORTEST_SECONDS = 2.0
@@ -68,10 +70,6 @@ class Counted:
             or self.window.seconds < _SHORTEST_SECONDS
         )
 
-    def vanished(self, share: float) -> bool:
-        """Whether more than `share` of the calls held are no longer listed, and more than a few."""
-        return is_mass(self.held - self.gong, self.held, share)
-
 
 def is_mass(gone: int, held: int, share: float) -> bool:
     """Whether `gone` of `held` calls are more than `share` of them, and more than a few."""
@@ -84,6 +82,11 @@ class Counter:
 
     warehouse: Warehouse
     client: Client
+
+    @property
+    def asked(self) -> int:
+        """The requests that the run has sent so far."""
+        return self.client.transport.usage.requests
 
     def count(self, windows: Sequence[Window]) -> list[Counted]:
         """The counts of `windows`; one request each."""
@@ -127,35 +130,56 @@ class Counter:
 def narrow(counter: Counter, ranges: Sequence[Counted], most_requests: int = MOST_REQUESTS) -> list[Counted]:
     """The windows of `ranges` that differ, cut small, and some that look equal and may not be; in time order.
 
-    Sends at most `most_requests` requests.
+    Halves at most `most_requests` windows that differ, and none that look equal once a run has sent so many requests.
     """
-    found: list[Counted] = []
-    equal: set[Counted] = set()
-    fresh, asked, cuts, differences = list(ranges), len(ranges), 0, 0
-    while True:
-        equal |= {counted for counted in fresh if not counted.differs and counted.size}
-        small = [counted for counted in fresh if counted.differs and counted.small]
-        large = [counted for counted in fresh if counted.differs and not counted.small]
-        if cuts + len(large) > _pages(large) or asked + len(large) > most_requests:
-            small, large = small + large, []
-        found += small
-        differences += len(small)
-        allowed = min(most_requests, _REQUESTS_WHEN_CLEAN + _REQUESTS_PER_DIFFERENCE * differences)
-        spare = allowed - asked - _pages(found)
-        # what looks equal waits until all that differs has told how much doubt there is
-        doubtful: list[Counted] = []
-        if not large and _pages(equal) <= spare:
-            found, equal = found + list(equal), set()
-        elif not large and spare > 0:
-            doubtful = heapq.nlargest(min(spare, len(equal) // 2 + 1), equal, key=lambda c: (c.size, c.window))
-        equal -= set(doubtful)
-        found += [counted for counted in doubtful if counted.small]
-        cut = large + [counted for counted in doubtful if not counted.small]
-        if not cut and not doubtful:
-            return sorted(found, key=lambda counted: counted.window)
-        fresh = counter.halve(cut)
-        asked += len(cut)
-        cuts = cuts + len(cut) if large else 0
+    search = _Search(counter, most_requests)
+    search.cut(ranges)
+    search.doubt()
+    return sorted(search.found, key=lambda counted: counted.window)
+
+
+@dataclass(slots=True)
+class _Search:
+    """`found` are windows to walk; `equal` those that are not to be, unless in doubt."""
+
+    counter: Counter
+    most: int
+    found: list[Counted] = field(default_factory=list)
+    equal: set[Counted] = field(default_factory=set)
+
+    def cut(self, fresh: Sequence[Counted]) -> None:
+        """Halves those of `fresh` that differ, until walking them is cheaper."""
+        cuts = 0
+        while fresh:
+            self.equal |= {counted for counted in fresh if not counted.differs and counted.size}
+            self.found += [counted for counted in fresh if counted.differs and counted.small]
+            large = [counted for counted in fresh if counted.differs and not counted.small]
+            cuts += len(large)
+            if cuts > min(_pages(large), self.most):
+                self.found += large
+                return
+            fresh = self.counter.halve(large)
+
+    def doubt(self) -> None:
+        """Halves what looks equal, or has it walked where that is as cheap; what then differs is cut as well."""
+        while self.equal and (spare := self._spare()) > 0:
+            if _pages(self.equal) <= spare:
+                self.found += self.equal
+                return
+            # half of the windows, and of the requests, at most: what these find takes some too
+            several = min(len(self.equal), spare) // 2 + 1
+            largest = heapq.nlargest(several, self.equal, key=lambda counted: (counted.size, counted.window))
+            self.equal.difference_update(largest)
+            self.found += [counted for counted in largest if counted.pages == 1]
+            self.cut(self.counter.halve([counted for counted in largest if not counted.small]))
+
+    def _spare(self) -> int:
+        """The requests that the differences so far give reason for, less those sent and those that walking takes."""
+        differences = sum(counted.differs for counted in self.found)
+        # any two of them may hide in one window
+        pairs = differences * (differences - 1) // 2
+        allowed = _REQUESTS_WHEN_CLEAN + _REQUESTS_PER_DIFFERENCE * differences + pairs
+        return min(self.most, allowed) - self.counter.asked - _pages(self.found)
 
 
 def _pages(windows: Iterable[Counted]) -> int:

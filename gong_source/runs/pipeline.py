@@ -98,11 +98,20 @@ class Warehouse:
     def drain(self) -> bool:
         """Loads what an earlier run left behind, and says whether there was any.
 
-        dlt would do so on the next load and then skip that load's extract without a word.
+        dlt would do so on the next load and then skip that load's extract without a word. A package that a kill left
+        half made is dropped: the ledger does not tell of it, so this run asks for its windows again.
         """
         if not self.pipeline.has_pending_data:
             return False
-        logger.info("loading what an earlier run left")
+        try:
+            self.pipeline.normalize()
+        except Exception as error:
+            logger.warning("dropping what an earlier run left unfinished: %s", _last_cause(error))
+            if self.pipeline.list_normalized_load_packages():
+                self._load()
+            self.pipeline.drop()
+            self.restore()
+            return False
         self._load()
         return True
 
@@ -111,6 +120,7 @@ class Warehouse:
         self.kind.adapt(source)
         try:
             self.pipeline.extract(source)
+            self.pipeline.normalize()
         except Exception as error:
             raise _explained(error, self.place, "write") from None
         return self._load()
@@ -129,7 +139,6 @@ class Warehouse:
 
     def _load(self) -> list[str]:
         try:
-            self.pipeline.normalize()
             self.confirm()
             with self.connected() as client:
                 info = self.pipeline.load()

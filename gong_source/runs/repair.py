@@ -62,19 +62,23 @@ class Difference:
 class Comparison:
     """Compares walked windows with the rows held, and keeps what differs.
 
-    `windows` are those that differ, or are unsettled. `duplicates` are ids held more than once, with their window.
+    `windows` are those that differ, or are unsettled; `reached` is the end of the last one compared.
     """
 
     warehouse: Warehouse
     workspace_id: str | None
+    repair: bool
     windows: list[Difference] = field(default_factory=list)
-    duplicates: dict[str, Window] = field(default_factory=dict)
+    reached: datetime | None = None
     _gone: dict[str, _Place] = field(default_factory=dict)
     _held: Counter[_Place] = field(default_factory=Counter)
     _elsewhere: set[str] = field(default_factory=set)
 
     def compare(self, walked: WalkedWindow[Batch]) -> bool:
-        """Whether the window holds anything to repair; to be asked before the window is loaded."""
+        """Whether the window is to be loaded, for a repair; to be asked before it is.
+
+        Of calls held twice the repair removes every row, as no load can, for the load to bring back one.
+        """
         window = walked.window
         listed = {row[0]: row for part in walked.parts for row in _rows_of(part)}
         within = self._within(window)
@@ -96,18 +100,19 @@ class Comparison:
                 found.changed += 1
         places = {i: (window, iso(row[_CALL_TIME])[:10]) for i, row in held.items() if row[_DELETED_AT] is None}
         gone = {i: place for i, place in places.items() if i not in listed}
-        counts = Counter(row[0] for row in within)
-        twice = [call_id for call_id, count in counts.items() if count > 1]
+        twice = [i for i, count in Counter(row[0] for row in within).items() if count > 1 and i in listed]
         found.changed += len(twice)
-        self.duplicates.update(dict.fromkeys(twice, window))
+        if self.repair:
+            _remove_rows(self.warehouse, twice)
+        self.reached = window.end
         self._gone.update(gone)
         self._held.update(places.values())
         if found.missing or found.changed or gone or found.unsettled:
             self.windows.append(found)
-        return bool(found.missing or found.changed or (gone and not found.unsettled))
+        return self.repair and bool(found.missing or found.changed or (gone and not found.unsettled))
 
     def settle(self, share: float) -> dict[str, Window]:
-        """The calls that Gong no longer lists, and may be marked so; to be asked after the last window.
+        """The calls that Gong no longer lists, and may be marked so; to be asked after the last window compared.
 
         Fills in `surplus` and `outcome` of each window. In an unsettled window a call may be away for a while only, and
         where more than `share` of a window, or of a day in it, is gone a person has to say that it is.
@@ -167,9 +172,8 @@ def mark_deleted(warehouse: Warehouse, ids: Iterable[str], moment: datetime) -> 
         )
 
 
-def remove_rows(warehouse: Warehouse, ids: Iterable[str]) -> None:
-    """Removes every row of these calls."""
-    for some in _batches(list(ids)):
+def _remove_rows(warehouse: Warehouse, ids: Sequence[str]) -> None:
+    for some in _batches(ids):
         warehouse.execute(f"delete from {{dataset}}.calls where id in ({_marks(some)})", *some)
 
 

@@ -12,22 +12,21 @@ from gong_source.connection import connect, resolve_settings
 from gong_source.errors import ConfigurationError, QuotaExhausted, RequestFailed, WalkStopped
 from gong_source.runs.chunks import LoadResult, Status, load_ranges
 from gong_source.runs.ledger import read_ledger
-from gong_source.runs.narrow import MOST_REQUESTS, Counted, Counter, is_mass, narrow
+from gong_source.runs.narrow import MOST_REQUESTS, Counter, is_mass, narrow
 from gong_source.runs.pipeline import Target
-from gong_source.runs.repair import Comparison, Difference, apply_policy, mark_deleted, remove_rows
+from gong_source.runs.repair import Comparison, Difference, apply_policy, mark_deleted
 from gong_source.runs.run import open_run
 from gong_source.source import rows_source
 from gong_source.tables import VERIFICATIONS
-from gong_source.windows import Window, days_before, intersect, iso, now, split, union
+from gong_source.windows import Window, days_before, intersect, iso, now, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from gong_source.api.walk import WalkedWindow
     from gong_source.connection import GongSettings
-    from gong_source.rows import Batch
     from gong_source.runs.ledger import Ledger
+    from gong_source.runs.narrow import Counted
     from gong_source.runs.run import Control, Run
 
 Outcome = Literal["clean", "repaired", "differs", "refused", "paused", "failed"]
@@ -44,7 +43,8 @@ class VerifyResult:
     """What a verification found and did. `status` says whether Gong and the warehouse agree now, `message` why not.
 
     `windows` are those that differed when it began, or in which Gong counts calls that it does not list yet.
-    `gong_calls` and `held_calls` are the counts of the ranges when it began; None if Gong did not tell.
+    `gong_calls` and `held_calls` are the counts of the ranges when it began; None if Gong did not tell. `resume_from`
+    is how far a comparison of every call came that ended early.
     """
 
     ranges: Sequence[Window]
@@ -54,6 +54,7 @@ class VerifyResult:
     outcome: Outcome = "clean"
     message: str | None = None
     retry_at: datetime | None = None
+    resume_from: datetime | None = None
     interrupted: bool = False
     gong_calls: int | None = None
     held_calls: int | None = None
@@ -82,6 +83,7 @@ class VerifyResult:
             "outcome": self.outcome,
             "message": self.message,
             "retry_at": iso(self.retry_at) if self.retry_at else None,
+            "resume_from": iso(self.resume_from) if self.resume_from else None,
             "ranges": [[iso(window.start), iso(window.end)] for window in self.ranges],
             "deep": self.deep,
             "repair": self.repair,
@@ -184,25 +186,29 @@ def _ranges(ledger: Ledger, start: datetime | None, end: datetime | None) -> lis
 
 def _verify(run: Run, result: VerifyResult, terms: _Terms) -> None:
     """Runs the verification, fills in `result`, and writes its row."""
-    began, started_at = time.monotonic(), now()
+    began, moment = time.monotonic(), now()
     if not result.ranges:
         run.note("nothing has been loaded yet, so there is nothing to verify; run gong-source sync first")
         return
     try:
-        _compare(run, result, terms)
+        _compare(run, result, terms, moment)
     except QuotaExhausted as exhausted:
         result.status, result.message, result.retry_at = "paused", str(exhausted), exhausted.retry_at
     except WalkStopped:
         result.status, result.message, result.interrupted = "paused", "stopped on request; run it again", True
     except RequestFailed as error:
         result.status, result.message = "failed", str(error)
-    result.requests = run.client.transport.usage.requests
     _conclude(result)
-    run.warehouse.load(rows_source(VERIFICATIONS, [_row(run, result, started_at)]))
+    if terms.repair and result.outcome != "refused":
+        marked = run.warehouse.query("select count(*) from {dataset}.calls where deleted_at = %s", moment)
+        result.marked_deleted = int(marked[0][0]) if marked else 0
+        apply_policy(run.warehouse, terms.deleted_calls)
+    result.requests = run.client.transport.usage.requests
+    run.warehouse.load(rows_source(VERIFICATIONS, [_row(run, result, moment)]))
     result.seconds = time.monotonic() - began
 
 
-def _compare(run: Run, result: VerifyResult, terms: _Terms) -> None:
+def _compare(run: Run, result: VerifyResult, terms: _Terms, moment: datetime) -> None:
     """Finds what differs and, in a repair, loads it; again as long as the counts tell that there is more.
 
     A call that moved looks deleted where it was, until the window it moved to is found to differ too.
@@ -215,43 +221,47 @@ def _compare(run: Run, result: VerifyResult, terms: _Terms) -> None:
         # to look closer would only cost requests, and to load would change nothing
         result.windows = [_counted_only(counted, "refused") for counted in whole if counted.differs]
         return
-    moment = now()
     for _ in range(_ROUNDS):
-        repaired = _round(run, result, terms, whole, moment)
-        if not repaired or terms.deep:
-            break
+        if not _round(run, result, terms, whole, moment) or terms.deep:
+            return
         whole = counter.count(result.ranges)
         awaited = sum(w.unsettled - w.surplus for w in result.windows if w.unsettled)
         if sum(counted.gong - counted.held for counted in whole) == awaited:
-            break
-    if terms.repair and result.status in {"done", "incomplete"}:
-        marked = run.warehouse.query("select count(*) from {dataset}.calls where deleted_at = %s", moment)
-        result.marked_deleted = int(marked[0][0]) if marked else 0
-        apply_policy(run.warehouse, terms.deleted_calls)
+            return
+    result.windows += [_counted_only(counted, "differs") for counted in whole if counted.differs]
 
 
 def _round(run: Run, result: VerifyResult, terms: _Terms, whole: Sequence[Counted], moment: datetime) -> bool:
-    """Finds what differs and, in a repair, loads and marks it; whether anything was repaired."""
-    counter = Counter(run.warehouse, run.client)
-    windows = whole if terms.deep else narrow(counter, whole, terms.most_requests)
-    walked = [c for c in windows if terms.repair or terms.deep or c.pages <= _MOST_PAGES_TO_REPORT]
-    comparison = Comparison(run.warehouse, run.client.workspace_id)
+    """Finds what differs and, in a repair, loads and marks it; whether there is reason for another round.
 
-    def compare(window: WalkedWindow[Batch]) -> bool:
-        return comparison.compare(window) and terms.repair
-
-    load = LoadResult("repair", [piece for counted in walked for piece in _pieces(counted, terms)])
-    load_ranges(run, load, wanted=compare, small=not terms.deep)
+    What a round that ends early has compared is repaired as well.
+    """
+    windows = whole if terms.deep else narrow(Counter(run.warehouse, run.client), whole, terms.most_requests)
+    if not (terms.repair or terms.deep):
+        large = [counted for counted in windows if counted.pages > _MOST_PAGES_TO_REPORT]
+        windows = [counted for counted in windows if counted.pages <= _MOST_PAGES_TO_REPORT]
+        result.windows += [_counted_only(counted, "differs") for counted in large if counted.differs]
+    comparison = Comparison(run.warehouse, run.client.workspace_id, terms.repair)
+    load = LoadResult("repair", [piece for counted in windows for piece in _pieces(counted, terms)])
+    load_ranges(run, load, wanted=comparison.compare, small=not terms.deep)
     gone = comparison.settle(terms.share)
-    unseen = [_counted_only(counted, "differs") for counted in windows if counted not in walked and counted.differs]
-    found = [*comparison.windows, *unseen]
     known = {difference.window for difference in result.windows if difference.unsettled}
-    result.windows += [difference for difference in found if difference.window not in known]
+    result.windows += [difference for difference in comparison.windows if difference.window not in known]
     result.windows.sort(key=lambda difference: difference.window)
-    _take_over(result, load)
-    if not terms.repair or load.status not in {"done", "incomplete"}:
+    result.status, result.message, result.retry_at = load.status, load.message, load.retry_at
+    result.interrupted = load.interrupted
+    result.failures += load.failures
+    ended = load.status in {"done", "incomplete"}
+    result.resume_from = comparison.reached if terms.deep and not ended else None
+    if not terms.repair:
         return False
-    return _finish_repair(run, result, comparison, gone, moment)
+    refused = any(found.outcome == "refused" for found in result.windows)
+    if not refused:
+        mark_deleted(run.warehouse, gone, moment)
+    repaired = [w for w in result.windows if w.outcome == "differs" and not (refused and w.surplus)]
+    for found in repaired:
+        found.outcome = "repaired"
+    return ended and not refused and bool(repaired)
 
 
 def _pieces(counted: Counted, terms: _Terms) -> list[Window]:
@@ -267,49 +277,19 @@ def _counted_only(counted: Counted, outcome: Literal["differs", "refused"]) -> D
     )
 
 
-def _take_over(result: VerifyResult, load: LoadResult) -> None:
-    result.status, result.message, result.retry_at = load.status, load.message, load.retry_at
-    result.interrupted = load.interrupted
-    result.failures += load.failures
-
-
-def _finish_repair(
-    run: Run, result: VerifyResult, comparison: Comparison, gone: dict[str, Window], moment: datetime
-) -> bool:
-    """Does what loading cannot: ids held twice, and calls that Gong no longer lists; whether anything was repaired."""
-    if comparison.duplicates:
-        remove_rows(run.warehouse, comparison.duplicates)
-        again = LoadResult("repair", union(comparison.duplicates.values()))
-        load_ranges(run, again, small=True)
-        if again.status != "done":
-            _take_over(result, again)
-            return False
-    refused = any(found.outcome == "refused" for found in result.windows)
-    if not refused:
-        mark_deleted(run.warehouse, gone, moment)
-    repaired = [w for w in result.windows if w.outcome == "differs" and not (refused and w.surplus)]
-    for found in repaired:
-        found.outcome = "repaired"
-    return bool(repaired) and not refused
-
-
 def _conclude(result: VerifyResult) -> None:
     """The outcome, and what to tell about it."""
-    outcomes = {found.outcome for found in result.windows}
-    if result.status == "paused":
-        result.outcome = "paused"
-    elif result.status == "failed":
-        result.outcome = "failed"
-    elif "refused" in outcomes:
-        refused = [found for found in result.windows if found.outcome == "refused"]
-        gone, held = sum(found.surplus for found in refused), sum(found.held for found in refused)
-        result.outcome, result.status = "refused", "incomplete"
-        result.message = (
-            f"Gong no longer lists {gone:,} of {held:,} calls in {_spans(refused)}; none was marked as deleted, because"
-            " a key that lost its visibility looks the same. Check the key's owner and scope (gong-source check); if"
-            " the calls are really gone, run gong-source verify --repair --accept-deletions"
-        )
-    elif "differs" in outcomes:
+    refused = [found for found in result.windows if found.outcome == "refused"]
+    differs = any(found.outcome == "differs" for found in result.windows)
+    if result.status in {"paused", "failed"}:
+        result.outcome = "paused" if result.status == "paused" else "failed"
+        if result.resume_from:
+            result.message = f"{result.message}; with --from {iso(result.resume_from)} it goes on where it was"
+        if refused:
+            result.message = f"{result.message}; {_refusal(refused)}"
+    elif refused:
+        result.outcome, result.status, result.message = "refused", "incomplete", _refusal(refused)
+    elif differs:
         result.outcome, result.status = "differs", "incomplete"
         result.message = (
             f"{len(result.differing):,} windows differ; gong-source verify --repair loads them again"
@@ -317,26 +297,32 @@ def _conclude(result: VerifyResult) -> None:
             else "some windows still differ; run it again"
         )
     elif result.failures:
-        result.outcome = "differs"
+        result.outcome, result.status = "differs", "incomplete"
     else:
-        result.outcome = "repaired" if "repaired" in outcomes else "clean"
+        result.outcome = "repaired" if result.differing else "clean"
 
 
-def _spans(windows: Sequence[Difference]) -> str:
-    return str(windows[0].window) if len(windows) == 1 else f"{len(windows)} windows"
+def _refusal(windows: Sequence[Difference]) -> str:
+    gone, held = sum(found.surplus for found in windows), sum(found.held for found in windows)
+    where = str(windows[0].window) if len(windows) == 1 else f"{len(windows)} windows"
+    return (
+        f"Gong no longer lists {gone:,} of {held:,} calls in {where}; none was marked as deleted, because a key that"
+        " lost its visibility looks the same. Check the key's owner and scope (gong-source check); if the calls are"
+        " really gone, run gong-source verify --repair --accept-deletions"
+    )
 
 
 def _row(run: Run, result: VerifyResult, started_at: datetime) -> dict[str, Any]:
     return {
         "verification_id": uuid.uuid4().hex,
         "verified_from": result.ranges[0].start,
-        "verified_to": result.ranges[-1].end,
+        "verified_to": result.resume_from or result.ranges[-1].end,
         "workspace_id": run.client.workspace_id,
         "is_deep": result.deep,
         "is_repair": result.repair,
         "outcome": result.outcome,
-        "gong_calls": result.gong_calls,
-        "held_calls": result.held_calls,
+        "gong_calls": None if result.resume_from else result.gong_calls,
+        "held_calls": None if result.resume_from else result.held_calls,
         "differing_windows": len(result.differing),
         "missing": result.total("missing"),
         "changed": result.total("changed"),

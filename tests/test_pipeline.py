@@ -1,0 +1,74 @@
+"""What an earlier run can leave in dlt's working folder, and a DuckDB with too little memory: the next run goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from mirrors import SMALL, mirror, table, truth
+
+from gong_source import Target, sync, verify
+from gong_source.errors import DestinationFailed
+from gong_source.runs.pipeline import open_warehouse
+from gong_source.source import rows_source
+from gong_source.tables import VERIFICATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gong_source.connection import GongSettings
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+    SettingsFor = Callable[..., GongSettings]
+
+
+def working_folder() -> Path:
+    """dlt's, of the only pipeline of the test."""
+    (found,) = Path(os.environ["DLT_DATA_DIR"]).glob("gong_source/*/gong_calls")
+    return found
+
+
+def test_package_killed_while_it_was_removed(serve: Serve, settings_for: SettingsFor) -> None:
+    """An extracted package of which only the folder is left is dropped, and the run does its work."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    sync(settings=settings)
+    (working_folder() / "normalize/extracted/1795378909.1075919").mkdir(parents=True)
+
+    assert sync(settings=settings).status == "done"
+    assert table() == truth(tenant)
+
+
+def test_package_killed_before_its_schema_was_saved(serve: Serve, settings_for: SettingsFor) -> None:
+    """An extracted package with a table that the stored schema does not know is dropped, and the run does its work."""
+    _, _, settings = mirror(serve, settings_for, SMALL)
+    sync(settings=settings)
+    schemas = working_folder() / "schemas"
+    shutil.copytree(schemas, "schemas")
+    with open_warehouse(Target(), command="verify", write=True) as warehouse:
+        source = rows_source(VERIFICATIONS, [])
+        warehouse.kind.adapt(source)
+        warehouse.pipeline.extract(source)
+    shutil.rmtree(schemas)
+    shutil.copytree("schemas", schemas)
+
+    assert verify(settings=settings).outcome == "clean"
+
+
+def test_too_little_memory_says_what_to_set_and_loses_nothing(
+    serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What DuckDB had no memory for is loaded by the next run that allows it more."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    setting = "DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG"
+    monkeypatch.setenv(setting, '{"memory_limit": "1MB", "threads": 1}')
+
+    with pytest.raises(DestinationFailed, match=f"allow DuckDB more memory and run it again, with {setting}="):
+        sync(settings=settings)
+
+    monkeypatch.delenv(setting)
+    sync(settings=settings)
+    assert table() == truth(tenant)
