@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 # `_dlt_load_id` tells the load in which a row last changed.
 MERGE = {"disposition": "merge", "strategy": "upsert", "skip_unchanged_rows": True}
 # dlt has a fixed cost for each table it is given.
-_ROWS_PER_YIELD = 10_000
+_ROWS_PER_YIELD = 25_000
 # A rule that cannot be asked for in this many tries is left for the next run.
 _QUESTIONS = 3
 

@@ -54,6 +54,11 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def now_exactly() -> datetime:
+    """The current time, UTC, to the microsecond: two runs of the same second differ in it."""
+    return datetime.now(UTC)
+
+
 def iso(instant: datetime) -> str:
     """RFC 3339 with `Z`, as Gong's filters take it: `2026-01-31T09:00:00Z`, `...00.250Z`."""
     spec = "milliseconds" if instant.microsecond else "seconds"

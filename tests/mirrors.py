@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import tenants
 
 from gong_source import sync
 from gong_source.simulator import Call, Tenant
@@ -104,14 +105,10 @@ def table() -> dict[str, dict[str, Any]]:
 
 def truth(tenant: Tenant, rule: Any = "documented") -> dict[str, dict[str, Any]]:
     """The tenant's calls by id, with instants for times, and the time that files each."""
-    served = {}
-    for call_id, call in tenant.calls.items():
-        record = tenant.served(call_id)
-        for name in ("scheduled", "started"):
-            if record.get(name) is not None:
-                record[name] = datetime.fromisoformat(record[name])
-        served[call_id] = dict.fromkeys(CALLS.fields) | record | {"call_time": tenant.effective_time(call, rule)}
-    return served
+    return {
+        call_id: record | {"call_time": tenant.effective_time(tenant.calls[call_id], rule)}
+        for call_id, record in tenants.truth(tenant).items()
+    }
 
 
 def snapshot() -> list[tuple[Any, ...]]:

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
     from google.cloud.bigquery import Client
     from servers import Emulator, PostgresServer
 
-    from gong_source.simulator import Tenant
 
-END = datetime.now(UTC).replace(microsecond=0)
 TYPES = {
     "duckdb": ("VARCHAR", "TIMESTAMP WITH TIME ZONE", "BIGINT", "DOUBLE", "BOOLEAN"),
     "postgres": ("character varying", "timestamp with time zone", "bigint", "double precision", "boolean"),
@@ -174,20 +171,3 @@ def _bigquery(client: Callable[[], Client], dataset: str, environment: dict[str,
         return {None: found.description} | {column.name: column.description for column in found.schema}
 
     return Place(Target("bigquery", dataset), query, described, environment, keeps_layout, client)
-
-
-def days_ago(days: float) -> datetime:
-    """A moment before the end of the tenant's calls."""
-    return END - timedelta(days=days)
-
-
-def truth(tenant: Tenant) -> dict[str, dict[str, Any]]:
-    """The tenant's calls by id, with instants for times."""
-    served = {}
-    for call_id in tenant.calls:
-        record = tenant.served(call_id)
-        for name in ("scheduled", "started"):
-            if record.get(name) is not None:
-                record[name] = datetime.fromisoformat(record[name])
-        served[call_id] = dict.fromkeys(CALLS.fields) | record
-    return served

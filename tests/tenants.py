@@ -1,10 +1,12 @@
-"""Tenants whose walk is known beforehand, however fast or busy the machine is."""
+"""Tenants: one whose walk is known beforehand, and what a table that holds a tenant has to show."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from gong_source.simulator import Call, Tenant
+from gong_source.tables import CALLS
 
 END = datetime.now(UTC).replace(microsecond=0)
 # A range this long is begun in nine places.
@@ -19,3 +21,20 @@ def nine_windows(pages: int = 1) -> Tenant:
     each = 100 * pages - 50
     step = timedelta(days=10) / each
     return Tenant(Call(str(10**17 + n), started=QUARTER_BEGINS + step * (n + 0.5)) for n in range(9 * each))
+
+
+def days_ago(days: float) -> datetime:
+    """A moment before the end of the tenant's calls."""
+    return END - timedelta(days=days)
+
+
+def truth(tenant: Tenant) -> dict[str, dict[str, Any]]:
+    """The tenant's calls by id, with instants for times."""
+    served = {}
+    for call_id in tenant.calls:
+        record = tenant.served(call_id)
+        for name in ("scheduled", "started"):
+            if record.get(name) is not None:
+                record[name] = datetime.fromisoformat(record[name])
+        served[call_id] = dict.fromkeys(CALLS.fields) | record
+    return served

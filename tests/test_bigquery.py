@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
-from places import END, Place, bigquery_place, days_ago, real_bigquery_place, truth
+from places import Place, bigquery_place, real_bigquery_place
 from servers import Wire
+from tenants import END, days_ago, truth
 
 from gong_source import DatasetLocked, DestinationFailed, sync
 from gong_source.runs.destinations import KINDS, factory

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from dlt.common.configuration.specs.gcp_credentials import GcpDefaultCredentials
-from places import END, TYPES, Place, days_ago, truth
+from places import TYPES, Place
+from tenants import END, days_ago, truth
 
 from gong_source import status, sync, verify
 from gong_source.cli import main

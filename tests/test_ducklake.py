@@ -6,7 +6,8 @@ import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from places import END, days_ago, ducklake_place, truth
+from places import ducklake_place
+from tenants import END, days_ago, truth
 
 from gong_source import ConfigurationError, Target, status, sync
 from gong_source.simulator import Tenant

@@ -6,8 +6,9 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from places import END, days_ago, postgres_place, truth
+from places import postgres_place
 from servers import PostgresServer, Wire, free_port, postgres_server
+from tenants import END, days_ago, truth
 
 from gong_source import DestinationFailed, sync
 from gong_source.cli import main

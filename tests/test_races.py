@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from places import END, Place, bigquery_place, days_ago, ducklake_place, postgres_place, truth
+from places import Place, bigquery_place, ducklake_place, postgres_place
+from tenants import END, days_ago, truth
 
 from gong_source.simulator import Tenant
 from gong_source.windows import iso

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from tenants import END, QUARTER_BEGINS, nine_windows
+from tenants import END, QUARTER_BEGINS, days_ago, nine_windows, truth
 
 from gong_source import ConfigurationError, Target, Window, status, sync
 from gong_source.simulator import Call, Fault, Tenant
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 FILE = Path("gong_calls.duckdb")
 
 
-def days_ago(days: float) -> datetime:
-    """A moment before the end of the tenant's calls."""
-    return END - timedelta(days=days)
-
-
 def rows(sql: str, file: Path = FILE) -> list[tuple[Any, ...]]:
     """The result of a query on the loaded file."""
     with duckdb.connect(str(file), read_only=True) as connection:
@@ -49,18 +44,6 @@ def table(file: Path = FILE) -> dict[str, dict[str, Any]]:
         loaded[record["id"]] = record | (json.loads(extra) if extra else {})
     assert len(loaded) == rows("select count(*) from gong.calls", file)[0][0]
     return loaded
-
-
-def truth(tenant: Tenant) -> dict[str, dict[str, Any]]:
-    """The tenant's calls by id, with instants for times."""
-    served = {}
-    for call_id in tenant.calls:
-        record = tenant.served(call_id)
-        for name in ("scheduled", "started"):
-            if record.get(name) is not None:
-                record[name] = datetime.fromisoformat(record[name])
-        served[call_id] = dict.fromkeys(CALLS.fields) | record
-    return served
 
 
 @pytest.mark.parametrize("rule", ["documented", "scheduled"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gong_source.api.client import CALLS
-from gong_source.api.plan import TARGET_CALLS
+from gong_source.api.plan import CALLS_PER_PAGE, TARGET_CALLS
 from gong_source.connection import connect, resolve_settings
 from gong_source.errors import ConfigurationError
 from gong_source.runs.chunks import LoadResult, load_ranges
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gong_source.runs.ledger import Ledger
     from gong_source.runs.run import Control
 
-_CALLS_PER_PAGE = 100
 # Ranges asked for one by one when planning; if there are more, they are asked for as one that spans them.
 _MOST_QUESTIONS = 8
 
@@ -107,7 +106,7 @@ def plan_backfill(
         client.transport.close()
     windows = sum(max(1, math.ceil(total / TARGET_CALLS)) for total in totals)
     # a window's last page is half empty on average
-    requests = sum(max(1, math.ceil(total / _CALLS_PER_PAGE)) for total in totals) + windows // 2
+    requests = sum(max(1, math.ceil(total / CALLS_PER_PAGE)) for total in totals) + windows // 2
     return Plan(
         ranges=ranges,
         calls=sum(totals),

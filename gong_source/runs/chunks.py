@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from gong_source.api.client import CALLS
+from gong_source.api.plan import CALLS_PER_PAGE
 from gong_source.api.walk import Walk, WalkedWindow
 from gong_source.errors import GongError, QuotaExhausted, WalkStopped
 from gong_source.rows import Batch, page_times
@@ -52,10 +53,10 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that the remaining pages take at the rate reached so far, at a hundred calls a page."""
+        """The time that the remaining pages take at the rate reached so far."""
         if self.calls_to_come is None:
             return None
-        return self.calls_to_come / 100 / min(self.rate, self.permitted_rate)
+        return self.calls_to_come / CALLS_PER_PAGE / min(self.rate, self.permitted_rate)
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ _LOADED = f"""
 """
 _WALKED = f"""
     select window_start, window_end, mode, settled, fetched_at, requests, watermark, workspace_id
-    from {_LOADED} order by fetched_at
+    from {_LOADED} order by fetched_at, loaded.load_id
 """
 # a verification counts the windows of its repair in
 _SENT_BY_LOADS = f"select sum(requests) from {_LOADED} where fetched_at >= %s and mode <> 'repair'"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gong_source.api.client import CALLS
+from gong_source.api.plan import CALLS_PER_PAGE
 from gong_source.errors import UnexpectedAnswer
 from gong_source.windows import Window, split
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gong_source.api.client import Client
     from gong_source.runs.pipeline import Warehouse
 
-CALLS_PER_PAGE = 100
 # Halving ends after this many requests, however much differs; doubt ends when this many are spent or called for in all.
 MOST_REQUESTS = 980
 _REQUESTS_WHEN_CLEAN = 3

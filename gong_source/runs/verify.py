@@ -18,7 +18,7 @@ from gong_source.runs.repair import Comparison, Difference, apply_policy, mark_d
 from gong_source.runs.run import open_run
 from gong_source.source import rows_source
 from gong_source.tables import VERIFICATIONS
-from gong_source.windows import Window, days_before, intersect, iso, now, split
+from gong_source.windows import Window, days_before, intersect, iso, now, now_exactly, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +186,7 @@ def _ranges(ledger: Ledger, start: datetime | None, end: datetime | None) -> lis
 
 def _verify(run: Run, result: VerifyResult, terms: _Terms) -> None:
     """Runs the verification, fills in `result`, and writes its row."""
-    began, moment = time.monotonic(), now()
+    began, moment = time.monotonic(), now_exactly()
     if not result.ranges:
         run.note("nothing has been loaded yet, so there is nothing to verify; run gong-source sync first")
         return
@@ -331,5 +331,5 @@ def _row(run: Run, result: VerifyResult, started_at: datetime) -> dict[str, Any]
         "marked_deleted": result.marked_deleted,
         "requests": result.requests,
         "started_at": started_at,
-        "finished_at": now(),
+        "finished_at": now_exactly(),
     }
