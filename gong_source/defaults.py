@@ -18,8 +18,6 @@ _DEFAULTS: dict[str, Any] = {
     # what was staged is loaded: it would only be written to the file too, and outlive the calls that are removed
     "load": {"delete_completed_jobs": True, "truncate_staging_dataset": True},
     "data_writer": {"disable_compression": True},
-    # A chunk is little work: one thread costs the least, and what of the table is kept in memory would only be memory.
-    "destination": {"duckdb": {"credentials": {"global_config": {"threads": 1, "memory_limit": "112MB"}}}},
 }
 
 
@@ -27,7 +25,7 @@ def set_defaults() -> None:
     """Adds the defaults behind all of dlt's other sources of configuration, so that each of those overrides them."""
     if any(provider.name == _NAME for provider in dlt.config.config_providers):
         return
-    dlt.config.register_provider(CustomLoaderDocProvider(_NAME, lambda: _DEFAULTS, True, []))
+    dlt.config.register_provider(CustomLoaderDocProvider(_NAME, lambda: _DEFAULTS, False, []))
     # dlt starts its telemetry and its logger before anybody can add a default; nothing has been sent by then
     runtime = resolve_configuration(RuntimeConfiguration())
     logging.getLogger("dlt").setLevel(runtime.log_level)

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from mirrors import SMALL, mirror, table, truth
+from mirrors import SMALL, days_ago, mirror, table, tenant_of, truth
 
 from gong_source import Target, sync, verify
 from gong_source.errors import DestinationFailed
+from gong_source.runs import destinations
 from gong_source.runs.pipeline import open_warehouse
 from gong_source.source import rows_source
 from gong_source.tables import VERIFICATIONS
+from gong_source.windows import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,4 +73,17 @@ def test_too_little_memory_says_what_to_set_and_loses_nothing(
 
     monkeypatch.delenv(setting)
     sync(settings=settings)
+    assert table() == truth(tenant)
+
+
+def test_our_own_bound_on_memory_gives_way(
+    serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load that needs more than the memory we allow DuckDB gets it, in the same run."""
+    tenant = tenant_of(8000, 60)
+    monkeypatch.setitem(destinations._DUCKDB_BOUNDS, "memory_limit", "12MB")
+
+    result = sync(settings=settings_for(serve(tenant), start_date=iso(days_ago(60))))
+
+    assert (result.status, result.calls_received) == ("done", 8000)
     assert table() == truth(tenant)

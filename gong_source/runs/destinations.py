@@ -33,7 +33,8 @@ class Kind:
     """What is particular to one destination.
 
     `drivers` are the modules it needs, `place` says where its data lies, `lock` keeps other machines out, `adapt` adds
-    hints to a source before it is loaded, `finish` brings what dlt does not create to the tables just loaded.
+    hints to a source before it is loaded, `finish` brings what dlt does not create to the tables just loaded. `bound`
+    keeps a connection just opened to little memory; `unbound` allows it all, and says whether that may help an error.
     """
 
     drivers: tuple[str, ...]
@@ -41,6 +42,8 @@ class Kind:
     lock: Lock
     adapt: Callable[[DltSource], None] = lambda source: None
     finish: Callable[[Any], None] = lambda client: None
+    bound: Callable[[Any], None] = lambda client: None
+    unbound: Callable[[Any, str], bool] = lambda client, error: False
 
 
 def check_target(destination: str, dataset: str, pipeline_name: str) -> tuple[Kind, str]:
@@ -118,6 +121,8 @@ def _configuration(destination: str, dataset: str, pipeline_name: str) -> Any:
 
 _OTHERS = (CALL_WINDOWS, CALL_ARRIVALS, VERIFICATIONS)
 _POSTGRES = 150_000  # the first with MERGE
+# A chunk is little work: one thread costs the least, and what of the table stays in memory would only be memory.
+_DUCKDB_BOUNDS = {"threads": "1", "memory_limit": "112MB"}
 _LAKE_CATALOGS = ("sqlite", "postgres", "postgresql")  # DuckDB's own file would let in one program at a time
 # The shortest way to configure each destination
 _WHOLE = {
@@ -234,6 +239,23 @@ def _comment(client: Any, existing: str) -> None:
                 client.execute_sql(statement)
 
 
+def _bound_duckdb(client: Any) -> None:
+    """Sets what the user's configuration leaves open; it holds for all connections while one is open."""
+    for name, value in _DUCKDB_BOUNDS.items():
+        if name not in (client.credentials.global_config or {}):
+            client.execute_sql(f"set global {name} = '{value}'")
+
+
+def _unbound_duckdb(client: Any, error: str) -> bool:
+    """Takes the bound on memory back, if it was ours and is what the load failed for."""
+    if "OutOfMemoryException" not in error or "memory_limit" in (client.credentials.global_config or {}):
+        return False
+    client.execute_sql("reset global memory_limit")  # tells the default, and does not apply it
+    ((default,),) = client.execute_sql("select current_setting('memory_limit')")
+    client.execute_sql(f"set global memory_limit = '{default}'")
+    return True
+
+
 def _finish_duckdb(client: Any) -> None:
     _comment(
         client,
@@ -255,7 +277,14 @@ def _finish_postgres(client: Any) -> None:
 
 
 KINDS = {
-    "duckdb": Kind(("duckdb",), lambda config: str(config.data_location()), _file_alone, finish=_finish_duckdb),
+    "duckdb": Kind(
+        ("duckdb",),
+        lambda config: str(config.data_location()),
+        _file_alone,
+        finish=_finish_duckdb,
+        bound=_bound_duckdb,
+        unbound=_unbound_duckdb,
+    ),
     "ducklake": Kind(("duckdb", "psycopg2"), _lake_place, _lake_lock, finish=_finish_duckdb),
     "postgres": Kind(
         ("psycopg2", "adbc_driver_manager", "adbc_driver_postgresql"),

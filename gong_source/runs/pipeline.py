@@ -25,6 +25,7 @@ from gong_source.runs.lock import file_lock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from dlt.common.pipeline import LoadInfo
     from dlt.destinations.sql_client import SqlClientBase
     from dlt.extract import DltSource
 
@@ -57,6 +58,7 @@ class Warehouse:
     kind: Kind
     confirm: Callable[[], None] = lambda: None
     _finished: bool = False
+    _bounded: bool = True
     _client: SqlClientBase[Any] | None = None
     _users: int = 0
 
@@ -141,13 +143,23 @@ class Warehouse:
         try:
             self.confirm()
             with self.connected() as client:
-                info = self.pipeline.load()
+                info = self._load_within_bounds(client) or self.pipeline.load()
                 if not self._finished or any(package.schema_update for package in info.load_packages):
                     self.kind.finish(client)
                     self._finished = True
         except Exception as error:
             raise _explained(error, self.place, "write") from None
         return list(info.loads_ids)
+
+    def _load_within_bounds(self, client: SqlClientBase[Any]) -> LoadInfo | None:
+        """Loads; None if that failed for the bounds of the connection, which then are gone for the rest of the run."""
+        try:
+            return self.pipeline.load()
+        except PipelineStepFailed as error:
+            if not self.kind.unbound(client, _last_cause(error)):
+                raise
+            self._bounded = False
+            return None
 
     @contextmanager
     def connected(self) -> Iterator[SqlClientBase[Any]]:
@@ -160,6 +172,8 @@ class Warehouse:
             self._client = self.pipeline.sql_client()
         if self._users == 0:
             self._open(self._client)
+            if self._bounded:
+                self.kind.bound(self._client)
         self._users += 1
         try:
             yield self._client
