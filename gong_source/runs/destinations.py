@@ -122,7 +122,7 @@ def _configuration(destination: str, dataset: str, pipeline_name: str) -> Any:
 _OTHERS = (CALL_WINDOWS, CALL_ARRIVALS, VERIFICATIONS)
 _POSTGRES = 150_000  # the first with MERGE
 # A chunk is little work: one thread costs the least, and what of the table stays in memory would only be memory.
-_DUCKDB_BOUNDS = {"threads": "1", "memory_limit": "112MB"}
+_DUCKDB_BOUNDS = {"threads": "1", "memory_limit": "100MB"}
 _LAKE_CATALOGS = ("sqlite", "postgres", "postgresql")  # DuckDB's own file would let in one program at a time
 # The shortest way to configure each destination
 _WHOLE = {
