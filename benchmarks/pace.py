@@ -33,6 +33,7 @@ def backfill(simulator: Simulator, start: datetime, rate: float) -> tuple[dict[s
             f"{prefix}ACCESS_KEY_SECRET": "secret",
             f"{prefix}BASE_URL": simulator.base_url,
             "SOURCES__GONG__REQUESTS_PER_SECOND": str(rate),
+            "SOURCES__GONG__DAILY_REQUEST_BUDGET": "1000000",
             "DLT_DATA_DIR": f"{folder}/dlt",
         }
         began = time.monotonic()
