@@ -61,7 +61,7 @@ def _parser(*, simulate: bool = True) -> argparse.ArgumentParser:
     """The parser; the many options of `simulate` only if that is asked for."""
     parser = argparse.ArgumentParser(
         prog="gong-source",
-        description="Loads a Gong tenant's calls into DuckDB, Postgres or BigQuery: every call, once, kept true.",
+        description="Loads a Gong tenant's calls into a warehouse: every call, once, kept true.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something differs or is missing, 4 come back later.",
     )
     parser.add_argument("--version", action="version", version=f"gong-source {__version__}")
@@ -70,14 +70,13 @@ def _parser(*, simulate: bool = True) -> argparse.ArgumentParser:
     _add_options(check, "--workspace-id")
     sync = _command(commands, "sync", _sync, "load all that is missing up to now, and the lookback again")
     sync.add_argument("--verify-days", type=float, metavar="N", help="then verify and repair the last N days")
-    sync.add_argument("--publish", type=Path, metavar="PATH", help="then copy the DuckDB file to PATH, for its readers")
-    _add_options(sync, *_TARGET_OPTIONS, "--workspace-id", "--max-requests")
+    _add_options(sync, *_TARGET_OPTIONS, "--workspace-id", "--max-requests", "--publish")
     backfill = _command(commands, "backfill", _backfill, "make a past range complete; goes on where it stopped")
     backfill.add_argument("--from", dest="start", required=True, metavar="TIME", help="start, inclusive, UTC")
     backfill.add_argument("--to", dest="end", metavar="TIME", help="end, exclusive, UTC (default: now)")
     backfill.add_argument("--refresh", action="store_true", help="ask also for what is covered already")
     backfill.add_argument("--plan", action="store_true", help="only say what it would take")
-    _add_options(backfill, *_TARGET_OPTIONS, "--workspace-id", "--max-requests")
+    _add_options(backfill, *_TARGET_OPTIONS, "--workspace-id", "--max-requests", "--publish")
     verify = _command(commands, "verify", _verify, "compare Gong with the warehouse; repair what differs if asked to")
     verify.add_argument("--from", dest="start", metavar="TIME", help="start, inclusive, UTC (default: all covered)")
     verify.add_argument("--to", dest="end", metavar="TIME", help="end, exclusive, UTC (default: all covered)")
@@ -100,6 +99,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--destination": {"default": "duckdb", "help": "duckdb, ducklake, postgres or bigquery (default: duckdb)"},
     "--dataset": {"default": "gong", "help": "dataset or schema of the tables (default: gong)"},
     "--pipeline-name": {"default": "gong_calls", "help": "name of the dlt pipeline (default: gong_calls)"},
+    "--publish": {"type": Path, "metavar": "PATH", "help": "then copy the DuckDB file to PATH, for its readers"},
     "--workspace-id": {"metavar": "ID", "help": "only this workspace's calls (default: all)"},
     "--max-requests": {"type": int, "metavar": "N", "help": "stop cleanly after this many requests"},
 }
@@ -142,18 +142,30 @@ def _check(args: argparse.Namespace) -> int:
 def _sync(args: argparse.Namespace) -> int:
     from gong_source import console
     from gong_source.connection import resolve_settings
-    from gong_source.runs.publish import check_publish, publish
     from gong_source.runs.run import Control
     from gong_source.runs.sync import sync
 
     settings = resolve_settings(workspace_id=args.workspace_id, verify_days=args.verify_days)
-    if args.publish is not None:
-        check_publish(_target(args), args.publish)
+    _check_publish(args)
     with _stop_on_signals() as (stopped, signals), console.progress() as show:
         result = sync(_target(args), settings=settings, control=Control(stopped, args.max_requests, show, console.note))
+    _publish(args, result)
+    return _load_code(args, result, signals)
+
+
+def _check_publish(args: argparse.Namespace) -> None:
+    """Before the run, so that a wrong path costs nothing."""
+    from gong_source.runs.publish import check_publish
+
+    if args.publish is not None:
+        check_publish(_target(args), args.publish)
+
+
+def _publish(args: argparse.Namespace, result: LoadResult) -> None:
+    from gong_source.runs.publish import publish
+
     if args.publish is not None and result.status != "failed":
         publish(args.publish, _target(args))
-    return _load_code(args, result, signals)
 
 
 def _backfill(args: argparse.Namespace) -> int:
@@ -170,6 +182,7 @@ def _backfill(args: argparse.Namespace) -> int:
         plan = plan_backfill(start, end, _target(args), refresh=args.refresh, settings=settings)
         _print(args, plan.as_json(), console.plan_text(plan))
         return DONE
+    _check_publish(args)
     with _stop_on_signals() as (stopped, signals), console.progress() as show:
         result = backfill(
             start,
@@ -179,6 +192,7 @@ def _backfill(args: argparse.Namespace) -> int:
             settings=settings,
             control=Control(stopped, args.max_requests, show, console.note),
         )
+    _publish(args, result)
     return _load_code(args, result, signals)
 
 
