@@ -108,6 +108,26 @@ def test_tables_handed_to_dlt(serve: Serve, settings_for: Callable[..., Any]) ->
     assert len(given) <= 30_000 / 25_000 + 3
 
 
+def test_package_is_bounded_in_bytes(serve: Serve, settings_for: Callable[..., Any]) -> None:
+    """A package takes the next window only if it stays within its bytes, and one at least; the next takes the rest."""
+    simulator = serve(Tenant.generate(2000, start=START, end=END))
+    client = connect(settings_for(simulator, requests_per_second=100_000.0))
+    converter = CallsConverter(client, "started")
+    walk = Walk(client, CALLS_ENDPOINT, [YEAR], converter, page_times)
+    small = CallsPackage(walk, converter, mode="backfill", max_bytes=1)
+    rest = CallsPackage(walk, converter, mode="backfill", max_bytes=1e9)
+    try:
+        for number, package in enumerate((small, rest)):
+            dlt.pipeline(f"bytes_{number}", destination="duckdb").extract(chunk_source(package, START))
+    finally:
+        walk.close()
+        client.transport.close()
+
+    assert len(small.rows) == 1
+    assert len(rest.rows) > 1
+    assert 0 < small.calls == 2000 - rest.calls
+
+
 def test_steps_of_python_per_call() -> None:
     """Ordinary calls reach Arrow all at once, so that Python calls few functions for each of them."""
     tenant = Tenant.generate(2000, start=START, end=END)
