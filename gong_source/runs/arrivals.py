@@ -42,12 +42,10 @@ _RECORD = f"""
         and asked.load_id < fresh.load_id
         where asked.workspace_id is null or asked.workspace_id = fresh.workspace_id
     )
-    select fresh.id, max(fresh.inserted_at), max(fresh.load_id), max(modes.mode),
-           max(case when late.id is null then 0 else 1 end) = 1
+    select fresh.id, fresh.inserted_at, fresh.load_id, modes.mode, late.id is not null
     from fresh
     left join modes on modes.load_id = fresh.load_id
     left join late on late.id = fresh.id
-    group by fresh.id
 """
 _NEWEST = f"""
     select (select max(load_id) from {{dataset}}.{CALL_ARRIVALS.name}),

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 Status = Literal["done", "paused", "incomplete", "failed"]
 
 # Enough that the cost of a package does not show, little enough that losing one is cheap.
-_CALLS_PER_CHUNK = 50_000
-_BYTES_PER_CHUNK = 24_000_000
+_CALLS_PER_CHUNK = 100_000
+_BYTES_PER_CHUNK = 45_000_000
 _SECONDS_PER_CHUNK = 120.0
 
 

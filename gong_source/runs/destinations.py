@@ -85,6 +85,10 @@ def factory(destination: str) -> Any:
         from gong_source.runs.postgres import Postgres
 
         return Postgres(destination_name=destination)
+    if destination in {"duckdb", "ducklake"}:
+        from gong_source.runs.duckdb import DuckDB, DuckLake
+
+        return DuckDB() if destination == "duckdb" else DuckLake()
     # by attribute: by name, dlt would first look into a module called like the current folder
     return getattr(dlt.destinations, destination)()
 
@@ -122,7 +126,7 @@ def _configuration(destination: str, dataset: str, pipeline_name: str) -> Any:
 _OTHERS = (CALL_WINDOWS, CALL_ARRIVALS, VERIFICATIONS)
 _POSTGRES = 150_000  # the first with MERGE
 # A chunk is little work: one thread costs the least, and what of the table stays in memory would only be memory.
-_DUCKDB_BOUNDS = {"threads": "1", "memory_limit": "100MB"}
+_DUCKDB_BOUNDS = {"threads": "1", "memory_limit": "120MB", "enable_external_file_cache": "false"}
 _LAKE_CATALOGS = ("sqlite", "postgres", "postgresql")  # DuckDB's own file would let in one program at a time
 # The shortest way to configure each destination
 _WHOLE = {
