@@ -5,7 +5,8 @@ half holds, the other does not. Halving ends where walking the windows that are 
 
 A missing call and a surplus one in the same window cancel out: counts alone prove nothing, only a walk of all does. But
 such pairs are the likelier the more differs elsewhere, and the larger the windows; so equal ones are halved too, the
-largest first, for as long as the differences found so far give reason to.
+largest first, for as long as the differences found so far give reason to. Windows from which the warehouse itself knows
+that it lost calls are counted apart from the first.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import TYPE_CHECKING
 from gong_source.api.client import CALLS
 from gong_source.api.plan import CALLS_PER_PAGE
 from gong_source.errors import UnexpectedAnswer
-from gong_source.windows import Window, split
+from gong_source.windows import Window, cut, intersect, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from gong_source.api.client import Client
     from gong_source.runs.pipeline import Warehouse
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 MOST_REQUESTS = 980
 _REQUESTS_WHEN_CLEAN = 3
 _REQUESTS_PER_DIFFERENCE = 18
+# One suspect takes no more than this part of the requests.
+_PART_FOR_A_SUSPECT = 20
 _SHORTEST_SECONDS = 2.0
 _AT_ONCE = 6
 _WINDOWS_PER_QUERY = 100
@@ -94,11 +98,18 @@ class Counter:
             gong = list(pool.map(self._at_gong, windows))
         return [Counted(*parts) for parts in zip(windows, gong, self._held(windows), strict=True)]
 
+    def part(self, whole: Counted, cuts: Sequence[datetime]) -> list[Counted]:
+        """The window in pieces, cut at `cuts`, one request for each but the last; uncut if it fits on a page."""
+        *pieces, last = cut(whole.window, cuts if whole.pages > 1 else ())
+        parts = self.count(pieces)
+        gong, held = (sum(getattr(part, side) for part in parts) for side in ("gong", "held"))
+        return [*parts, Counted(last, max(0, whole.gong - gong), whole.held - held)]
+
     def halve(self, whole: Sequence[Counted]) -> list[Counted]:
         """Both halves of each window; one request for the two."""
-        cuts = [split(counted.window, 2) for counted in whole]
+        pairs = [split(counted.window, 2) for counted in whole]
         halves = []
-        for counted, (_, later), first in zip(whole, cuts, self.count([cut[0] for cut in cuts]), strict=True):
+        for counted, (_, later), first in zip(whole, pairs, self.count([pair[0] for pair in pairs]), strict=True):
             halves += [first, Counted(later, max(0, counted.gong - first.gong), counted.held - first.held)]
         return halves
 
@@ -127,24 +138,34 @@ class Counter:
         return counts
 
 
-def narrow(counter: Counter, ranges: Sequence[Counted], most_requests: int = MOST_REQUESTS) -> list[Counted]:
+def narrow(
+    counter: Counter, ranges: Sequence[Counted], suspects: Sequence[Window], most_requests: int = MOST_REQUESTS
+) -> list[Counted]:
     """The windows of `ranges` that differ, cut small, and some that look equal and may not be; in time order.
 
-    Halves at most `most_requests` windows that differ, and none that look equal once a run has sent so many requests.
+    `suspects`, the most telling first, are counted apart from what lies between them, and are found also if they look
+    equal: there a surplus call makes up for the lost one. Halves at most `most_requests` windows that differ, and none
+    that look equal once a run has sent so many requests.
     """
-    search = _Search(counter, most_requests)
-    search.cut(ranges)
+    suspects = suspects[: most_requests // _REQUESTS_PER_DIFFERENCE]
+    edges = [edge for window in suspects for edge in (window.start, window.end)]
+    parts = [part for counted in ranges for part in counter.part(counted, edges)]
+    suspected = [part for part in parts if intersect(suspects, [part.window])]
+    even = [part for part in suspected if not part.differs and part.pages <= most_requests // _PART_FOR_A_SUSPECT]
+    search = _Search(counter, most_requests, len(suspected), even)
+    search.cut([part for part in parts if part not in even])
     search.doubt()
     return sorted(search.found, key=lambda counted: counted.window)
 
 
 @dataclass(slots=True)
 class _Search:
-    """`found` are windows to walk; `equal` those that are not to be, unless in doubt."""
+    """`found` are windows to walk, `equal` those that are not to be, unless in doubt; `known` differences there are."""
 
     counter: Counter
     most: int
-    found: list[Counted] = field(default_factory=list)
+    known: int
+    found: list[Counted]
     equal: set[Counted] = field(default_factory=set)
 
     def cut(self, fresh: Sequence[Counted]) -> None:
@@ -175,7 +196,7 @@ class _Search:
 
     def _spare(self) -> int:
         """The requests that the differences so far give reason for, less those sent and those that walking takes."""
-        differences = sum(counted.differs for counted in self.found)
+        differences = max(self.known, sum(counted.differs for counted in self.found))
         # any two of them may hide in one window
         pairs = differences * (differences - 1) // 2
         allowed = _REQUESTS_WHEN_CLEAN + _REQUESTS_PER_DIFFERENCE * differences + pairs

@@ -12,6 +12,7 @@ from gong_source.connection import connect, resolve_settings
 from gong_source.errors import ConfigurationError, QuotaExhausted, RequestFailed, WalkStopped
 from gong_source.runs.chunks import LoadResult, Status, load_ranges
 from gong_source.runs.ledger import read_ledger
+from gong_source.runs.lost import windows_with_losses
 from gong_source.runs.narrow import MOST_REQUESTS, Counter, is_mass, narrow
 from gong_source.runs.pipeline import Target
 from gong_source.runs.repair import Comparison, Difference, apply_policy, mark_deleted
@@ -236,7 +237,10 @@ def _round(run: Run, result: VerifyResult, terms: _Terms, whole: Sequence[Counte
 
     What a round that ends early has compared is repaired as well.
     """
-    windows = whole if terms.deep else narrow(Counter(run.warehouse, run.client), whole, terms.most_requests)
+    windows = whole
+    if not terms.deep:
+        suspects = windows_with_losses(run.warehouse)
+        windows = narrow(Counter(run.warehouse, run.client), whole, suspects, terms.most_requests)
     if not (terms.repair or terms.deep):
         large = [counted for counted in windows if counted.pages > _MOST_PAGES_TO_REPORT]
         windows = [counted for counted in windows if counted.pages <= _MOST_PAGES_TO_REPORT]

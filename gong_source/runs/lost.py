@@ -1,0 +1,35 @@
+"""What the warehouse's own tables tell of calls that it lost, without a request: rows that somebody deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gong_source.tables import CALL_ARRIVALS, CALL_WINDOWS, LOAD_ID_COLUMN
+from gong_source.windows import Window, union, utc
+
+if TYPE_CHECKING:
+    from gong_source.runs.pipeline import Warehouse
+
+# Of the loads that brought the lost calls, the windows that hold fewer calls now than they brought.
+_LOST = f"""
+    select walked.window_start, walked.window_end
+    from {{dataset}}.{CALL_WINDOWS.name} as walked
+    left join {{dataset}}.calls as c
+    on c.call_time >= walked.window_start and c.call_time < walked.window_end
+    and (walked.workspace_id is null or c.workspace_id = walked.workspace_id)
+    where walked.{LOAD_ID_COLUMN} in (
+        select a.load_id from {{dataset}}.{CALL_ARRIVALS.name} as a
+        left join {{dataset}}.calls as held on held.id = a.id where held.id is null
+    )
+    group by walked.walk_id, walked.window_start, walked.window_end, walked.rows
+    having count(c.id) < walked.rows
+"""
+
+
+def windows_with_losses(warehouse: Warehouse) -> list[Window]:
+    """The time in which the warehouse holds fewer calls than it was given, as disjoint windows, the shortest first.
+
+    A hint and no proof: a call that moved in time is missed where it was, and a late call hides a loss.
+    """
+    found = union(Window(utc(start), utc(end)) for start, end in warehouse.query(_LOST))
+    return sorted(found, key=lambda window: window.seconds)
