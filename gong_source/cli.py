@@ -83,7 +83,7 @@ def _parser(*, simulate: bool = True) -> argparse.ArgumentParser:
     verify.add_argument("--repair", action="store_true", help="load again what differs, mark deleted calls")
     verify.add_argument("--deep", action="store_true", help="compare every call, not only counts")
     verify.add_argument("--accept-deletions", action="store_true", help="mark calls deleted however many are gone")
-    _add_options(verify, *_TARGET_OPTIONS, "--workspace-id", "--max-requests")
+    _add_options(verify, *_TARGET_OPTIONS, "--workspace-id", "--max-requests", "--publish")
     status = _command(commands, "status", _status, "show what the warehouse holds; sends no request")
     _add_options(status, *_TARGET_OPTIONS, "--workspace-id")
     demo = _command(commands, "demo", _demo, "load a simulated tenant into ./gong_demo.duckdb; needs no key")
@@ -161,7 +161,7 @@ def _check_publish(args: argparse.Namespace) -> None:
         check_publish(_target(args), args.publish)
 
 
-def _publish(args: argparse.Namespace, result: LoadResult) -> None:
+def _publish(args: argparse.Namespace, result: LoadResult | VerifyResult) -> None:
     from gong_source.runs.publish import publish
 
     if args.publish is not None and result.status != "failed":
@@ -203,6 +203,7 @@ def _verify(args: argparse.Namespace) -> int:
     from gong_source.runs.verify import verify
     from gong_source.windows import parse
 
+    _check_publish(args)
     with _stop_on_signals() as (stopped, signals), console.progress() as show:
         result = verify(
             _target(args),
@@ -214,6 +215,7 @@ def _verify(args: argparse.Namespace) -> int:
             settings=resolve_settings(workspace_id=args.workspace_id),
             control=Control(stopped, args.max_requests, show, console.note),
         )
+    _publish(args, result)
     return _finish(args, result, console.verify_text(result), signals)
 
 

@@ -10,17 +10,19 @@ from gong_source.windows import Window, union, utc
 if TYPE_CHECKING:
     from gong_source.runs.pipeline import Warehouse
 
-# Of the loads that brought the lost calls, the windows that hold fewer calls now than they brought.
-_LOST = f"""
+# The loads that first brought calls of which there are no rows any more.
+_LOADS = f"""
+    select distinct a.load_id from {{dataset}}.{CALL_ARRIVALS.name} as a
+    left join {{dataset}}.calls as c on c.id = a.id where c.id is null
+"""
+# Of such loads, the windows that hold fewer calls now than they brought.
+_WINDOWS = f"""
     select walked.window_start, walked.window_end
     from {{dataset}}.{CALL_WINDOWS.name} as walked
     left join {{dataset}}.calls as c
     on c.call_time >= walked.window_start and c.call_time < walked.window_end
     and (walked.workspace_id is null or c.workspace_id = walked.workspace_id)
-    where walked.{LOAD_ID_COLUMN} in (
-        select a.load_id from {{dataset}}.{CALL_ARRIVALS.name} as a
-        left join {{dataset}}.calls as held on held.id = a.id where held.id is null
-    )
+    where walked.{LOAD_ID_COLUMN} in (%s)
     group by walked.walk_id, walked.window_start, walked.window_end, walked.rows
     having count(c.id) < walked.rows
 """
@@ -31,5 +33,6 @@ def windows_with_losses(warehouse: Warehouse) -> list[Window]:
 
     A hint and no proof: a call that moved in time is missed where it was, and a late call hides a loss.
     """
-    found = union(Window(utc(start), utc(end)) for start, end in warehouse.query(_LOST))
-    return sorted(found, key=lambda window: window.seconds)
+    loads = [load_id for (load_id,) in warehouse.query(_LOADS)]
+    rows = warehouse.query(_WINDOWS.replace("%s", ", ".join(["%s"] * len(loads))), *loads) if loads else []
+    return sorted(union(Window(utc(start), utc(end)) for start, end in rows), key=lambda window: window.seconds)
