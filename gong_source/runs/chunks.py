@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 Status = Literal["done", "paused", "incomplete", "failed"]
 
-# Enough that the cost of a package does not show, little enough that losing one is cheap.
-_CALLS_PER_CHUNK = 100_000
-_BYTES_PER_CHUNK = 45_000_000
+# The cost of a package does not show, losing one is cheap, and DuckDB merges one within its bound of memory.
+_CALLS_PER_CHUNK = 110_000
+_BYTES_PER_CHUNK = 36_000_000
 _SECONDS_PER_CHUNK = 120.0
 
 
