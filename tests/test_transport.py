@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import logging
 import random
+import select
+import socket
+import ssl
 import threading
 import time
 import traceback
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Answer, Transport
@@ -35,9 +41,12 @@ from gong_source.errors import (
     WalkStopped,
 )
 from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
+from gong_source.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from email.message import Message
+    from pathlib import Path
 
 KEY, SECRET = "AK-0815", "hush-4711-secret"
 LOGIN = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
@@ -127,32 +136,52 @@ class Script:
 
     answers: list[tuple[int, dict[str, str], bytes]]
     seen: list[str] = field(default_factory=list)
+    headers: list[Message] = field(default_factory=list)
     base_url: str = ""
 
 
 @contextmanager
-def scripted(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[Script]:
-    """A web server that gives these answers."""
+def scripted(*answers: tuple[int, dict[str, str], bytes], tls: ssl.SSLContext | None = None) -> Iterator[Script]:
+    """A web server that gives these answers, over TLS if told how; or a proxy that lets CONNECT through."""
     script = Script(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, headers, body = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
-            script.seen.append(self.path)
+            self.note()
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
+        def do_CONNECT(self) -> None:
+            self.note()
+            host, port = self.path.rsplit(":", 1)
+            with socket.create_connection((host, int(port))) as there:
+                self.send_response(200)
+                self.end_headers()
+                ends = [self.connection, there]
+                while ready := select.select(ends, [], [])[0]:
+                    data = ready[0].recv(65536)
+                    if not data:
+                        return
+                    ends[ready[0] is self.connection].sendall(data)
+
+        def note(self) -> None:
+            script.seen.append(self.path)
+            script.headers.append(self.headers)
+
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    script.base_url = f"http://127.0.0.1:{server.server_port}"
+    script.base_url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     try:
         yield script
     finally:
@@ -587,11 +616,123 @@ def test_redirect_is_not_followed(status: int) -> None:
 
 
 def test_cookies_are_not_sent_back() -> None:
-    """A session is shared between threads; one that kept cookies could not be."""
+    """Requests of many threads share the connections: what one is told to remember is no business of another."""
     with scripted((200, {"Set-Cookie": "a=b"}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
         transport.send("GET", "/v2/calls")
+        transport.send("GET", "/v2/calls")
 
-        assert len(transport._session.cookies) == 0
+        assert [headers.get("Cookie") for headers in server.headers] == [None, None]
+
+
+def test_what_a_request_tells_of_itself() -> None:
+    """Gong sees who asks, and that the answer may come compressed; a key of any letters goes out as UTF-8."""
+    with scripted((200, {}, b"{}")) as server:
+        throttle = Throttle(1000.0)
+        transport = Transport(server.base_url, "ключ", "geheim", throttle=throttle)
+        transport.send("GET", "/v2/calls")
+        transport.close()
+
+        (headers,) = server.headers
+        assert headers["User-Agent"] == f"gong-source/{__version__}"
+        assert headers["Accept"] == "application/json"
+        assert "gzip" in headers["Accept-Encoding"]
+        assert headers["Authorization"] == "Basic " + base64.b64encode("ключ:geheim".encode()).decode()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_compressed_answer_is_unpacked(encoding: str) -> None:
+    """A body that comes compressed is the same; one that is broken is asked for again, as one cut off is."""
+    body = b'{"calls": [], "requestId": "7"}'
+    packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+    answers = [
+        (200, {"Content-Encoding": encoding}, b"not packed at all"),
+        (200, {"Content-Encoding": encoding}, packed),
+    ]
+    with scripted(*answers) as server, plain(server.base_url) as (transport, _, patience):
+        answer = transport.send("GET", "/v2/calls")
+
+        assert answer.body == body
+        assert len(patience.waits) == 1
+
+
+# TLS and proxies
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """An authority that signs certificates, which nobody trusts unless told to."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """What a server of this machine needs for https."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> str:
+    """The file that makes the authority trusted."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+def test_certificate_of_nobody_is_refused(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key goes to no server that cannot prove whose it is, and to ask again would not help."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with scripted((200, {}, b"{}"), tls=tls) as server, plain(server.base_url) as (transport, _, patience):
+        with pytest.raises(Unavailable, match=r"certificate that is not trusted.*verify failed.*REQUESTS_CA_BUNDLE"):
+            transport.send("GET", "/v2/calls")
+
+        assert server.seen == []
+        assert patience.waits == []
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_of_the_environment_are_trusted(
+    name: str, tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company that looks into TLS names its own authority there."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(name, bundle)
+    with scripted((200, {}, b"{}"), tls=tls) as server, plain(server.base_url) as (transport, _, patience):
+        transport.send("GET", "/v2/calls")
+
+        assert server.seen == ["/v2/calls"]
+        assert patience.waits == []
+
+
+def test_missing_certificates_of_the_environment_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path to nowhere is a mistake in the settings, told before anything is sent."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
+    with pytest.raises(ConfigurationError, match=r"REQUESTS_CA_BUNDLE.*/nowhere\.pem"):
+        Transport("https://api.gong.io", KEY, SECRET, throttle=Throttle(1.0))
+
+
+def test_proxy_of_the_environment_is_used(tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy opens the way, with its own login from its address, and sees nothing of what is said: not the key."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    with scripted((200, {}, b"{}"), tls=tls) as server, scripted((502, {}, b"")) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.base_url.replace("://", "://me:mine@"))
+        with plain(server.base_url) as (transport, _, _):
+            transport.send("GET", "/v2/calls")
+
+        assert proxy.seen == [server.base_url.removeprefix("https://")]
+        assert proxy.headers[0]["Proxy-Authorization"] == "Basic " + base64.b64encode(b"me:mine").decode()
+        assert "Authorization" not in proxy.headers[0]
+        assert server.seen == ["/v2/calls"]
+
+
+def test_proxy_that_cannot_be_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken address of a proxy is a mistake in the settings; its login is not repeated."""
+    monkeypatch.setenv("https_proxy", "http://me:passphrase@:x")
+    with pytest.raises(ConfigurationError, match="proxy of the environment") as refusal:
+        Transport("https://api.gong.io", KEY, SECRET, throttle=Throttle(1.0))
+
+    assert "passphrase" not in "".join(traceback.format_exception(refusal.value))
 
 
 # secrets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
 import json
 import random
@@ -9,13 +10,16 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
+from functools import partial
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import Timeout, make_headers
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from gong_source.errors import (
     AccessDenied,
@@ -35,18 +39,14 @@ from gong_source.version import __version__
 from gong_source.windows import now, seconds_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
     from gong_source.api.throttle import Rank, Throttle
 
 _CONNECT_SECONDS = 10.0
 _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
-_RETRYABLE_ERRORS = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # An empty result of a valid filter is a 404 with this text; any other 404 is a wrong address.
 _NO_ROWS = re.compile(r"^No .*found.*provided filters\.?$", re.IGNORECASE)
@@ -97,24 +97,20 @@ class Transport:
         self.usage = Usage()
         self.latency_seconds: float | None = None
         self._max_attempts = max_attempts
-        self._timeout = (_CONNECT_SECONDS, read_seconds)
+        self._timeout = Timeout(connect=_CONNECT_SECONDS, read=read_seconds)
         self._closed = False
         self._rng = rng or random.Random()
         self._lock = threading.Lock()
         self._mine = threading.local()
-        self._session = requests.Session()
-        # a proxy cannot reach this machine's own server, and http would show it the key
-        self._session.trust_env = not self.base_url.lower().startswith("http:")
-        self._session.auth = (access_key, access_key_secret)
-        self._session.headers.update({"Accept": "application/json", "User-Agent": f"gong-source/{__version__}"})
-        # a session is safe to share between threads once it keeps no cookies
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_maxsize=32, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        # once, as they are the same for every request: headers with the key, proxies and certificates
-        self._prepared = self._session.prepare_request(requests.Request("GET", self.base_url))
-        self._environment = self._session.merge_environment_settings(self.base_url, {}, False, None, None)
+        self._connections = _Connections(pool_maxsize=32)
+        self._pool = self._connections.pool(self.base_url)
+        self._root = urlsplit(self.base_url).path
+        login = base64.b64encode(f"{access_key}:{access_key_secret}".encode()).decode()
+        self._headers = {
+            **make_headers(keep_alive=True, accept_encoding=True, user_agent=f"gong-source/{__version__}"),
+            "Accept": "application/json",
+            "Authorization": f"Basic {login}",
+        }
 
     def send(
         self,
@@ -131,21 +127,29 @@ class Transport:
         for what Gong refuses, `QuotaExhausted` when the wait would be too long.
         """
         where = f"{method} {path}"
-        request = self._prepared.copy()
-        request.method = method
-        request.prepare_url(self.base_url + path, params)
-        request.prepare_body(None, None, json=body)
+        address = f"{self._root}{path}?{urlencode(params)}" if params else self._root + path
+        headers = self._headers if body is None else self._headers | {"Content-Type": "application/json"}
+        request = partial(
+            self._pool.urlopen,
+            method,
+            address,
+            body=None if body is None else orjson.dumps(body),
+            headers=headers,
+            retries=False,
+            redirect=False,
+            timeout=self._timeout,
+        )
         failures = refusals = 0
         held_back = 0.0
         while True:
             problem, response = self._attempt(request, rank)
-            if response is not None and response.status_code == 429:
+            if response is not None and response.status == 429:
                 refusals += 1
                 seconds = _retry_after(response, refusals)
                 held_back += seconds
                 self._hold_back(seconds, held_back)
-            elif response is not None and response.status_code not in _RETRYABLE_STATUS:
-                return _answer(where, response)
+            elif response is not None and response.status not in _RETRYABLE_STATUS:
+                return _answer(where, self.base_url, response)
             else:
                 failures += 1
                 if failures >= self._max_attempts:
@@ -166,10 +170,10 @@ class Transport:
     def close(self) -> None:
         """Closes the connections and the throttle's file; a thread that waits for its turn sends no more."""
         self._closed = True
-        self._session.close()
+        self._connections.close()
         self.throttle.close()
 
-    def _attempt(self, request: requests.PreparedRequest, rank: Rank) -> tuple[str, requests.Response | None]:
+    def _attempt(self, request: Callable[[], BaseHTTPResponse], rank: Rank) -> tuple[str, BaseHTTPResponse | None]:
         """What went wrong, if anything did, and the response, if there was one."""
         self._check_stopped()
         self._count(waited=self.throttle.acquire(rank))
@@ -177,13 +181,16 @@ class Transport:
         self._count(sent=1)
         began = time.monotonic()
         try:
-            response = self._session.send(request, timeout=self._timeout, allow_redirects=False, **self._environment)
-        except _RETRYABLE_ERRORS as error:
+            response = request()
+        except HTTPError as error:
+            if isinstance(_innermost(error), SSLCertVerificationError):
+                raise Unavailable(
+                    f"{self.base_url} shows a certificate that is not trusted: {_in_short(error)}; if your company"
+                    " looks into TLS, name the file of its certificates in REQUESTS_CA_BUNDLE"
+                ) from None
             return _in_short(error), None
-        except requests.RequestException as error:
-            raise Unavailable(f"{request.method} {request.url} cannot be sent: {_in_short(error)}") from None
         self._learn_latency(time.monotonic() - began)
-        return f"status {response.status_code}", response
+        return f"status {response.status}", response
 
     def _check_stopped(self) -> None:
         if self._closed or self.stopped.is_set():
@@ -219,24 +226,47 @@ class Transport:
             self.latency_seconds = seconds if known is None else 0.8 * known + 0.2 * seconds
 
 
-def _answer(where: str, response: requests.Response) -> Answer:
+class _Connections(HTTPAdapter):
+    """requests' way to a host: by the proxies and with the certificates that the environment names.
+
+    Each request then takes it without requests, which would cost as much again as urllib3 does.
+    """
+
+    def pool(self, base_url: str) -> HTTPConnectionPool:
+        """The connections to the host of `base_url`; raises `ConfigurationError` for what cannot be used."""
+        with requests.Session() as session:
+            # a proxy cannot reach this machine's own server, and http would show it the key
+            session.trust_env = not base_url.lower().startswith("http:")
+            way = session.merge_environment_settings(base_url, {}, False, None, None)
+        try:
+            request = requests.Request("GET", base_url).prepare()
+            pool = self.get_connection_with_tls_context(request, way["verify"], way["proxies"], way["cert"])
+            self.cert_verify(pool, base_url, way["verify"], way["cert"])
+        except (requests.RequestException, LocationValueError) as error:
+            raise ConfigurationError(f"base_url or a proxy of the environment: {_in_short(error)}") from None
+        except OSError as error:
+            raise ConfigurationError(f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE: {error}") from None
+        return pool
+
+
+def _answer(where: str, base_url: str, response: BaseHTTPResponse) -> Answer:
     """The payload of a 200; any other status as the error of the response table."""
     request_id = _request_id(response)
-    if response.status_code != 200:
-        raise _error(where, response, request_id)
+    if response.status != 200:
+        raise _error(where, base_url, response, request_id)
     try:
-        payload = _loads(response.content)
+        payload = _loads(response.data)
     except (ValueError, RecursionError):
         raise UnexpectedAnswer(
             f"{where} answered 200 with a body that is not JSON ({response.headers.get('Content-Type', 'no type')},"
-            f" {len(response.content)} bytes); is base_url really Gong's, or is a proxy in between?",
+            f" {len(response.data)} bytes); is base_url really Gong's, or is a proxy in between?",
             request_id=request_id,
         ) from None
     if not isinstance(payload, dict):
         raise UnexpectedAnswer(
             f"{where} answered 200 with JSON that is no object; is base_url really Gong's?", request_id=request_id
         )
-    return Answer(payload, str(payload.get("requestId") or request_id or ""), response.content)
+    return Answer(payload, str(payload.get("requestId") or request_id or ""), response.data)
 
 
 def _loads(body: bytes) -> Any:
@@ -247,10 +277,10 @@ def _loads(body: bytes) -> Any:
         return json.loads(body)
 
 
-def _error(where: str, response: requests.Response, request_id: str | None) -> RequestFailed:
+def _error(where: str, base_url: str, response: BaseHTTPResponse, request_id: str | None) -> RequestFailed:
     """What a status other than 200 means, in words that say what to try."""
-    status, texts = response.status_code, _error_texts(response)
-    host = urlsplit(response.url).hostname
+    status, texts = response.status, _error_texts(response)
+    host = urlsplit(base_url).hostname
     said = f": {'; '.join(texts)}" if texts else ""
     kind: type[RequestFailed] = BadRequest
     hint = "; check workspace_id and the dates; Gong's support can look the request up by its id"
@@ -278,22 +308,22 @@ def _error(where: str, response: requests.Response, request_id: str | None) -> R
     return kind(f"{where} answered {status}{said}{hint}", request_id=request_id)
 
 
-def _error_texts(response: requests.Response) -> list[str]:
+def _error_texts(response: BaseHTTPResponse) -> list[str]:
     """The texts of Gong's error envelope; of anything else, its first words."""
     try:
-        errors = _loads(response.content)["errors"]
+        errors = _loads(response.data)["errors"]
         return [str(text) for text in errors]
     except (ValueError, KeyError, TypeError):
-        text = " ".join(response.text.split())
+        text = " ".join(response.data.decode(errors="replace").split())
         return [text[:200]] if text else []
 
 
-def _request_id(response: requests.Response | None) -> str | None:
+def _request_id(response: BaseHTTPResponse | None) -> str | None:
     """Gong's id for a request; its body repeats the header."""
     return response.headers.get("x-traceid") if response is not None else None
 
 
-def _retry_after(response: requests.Response, refusals: int) -> float:
+def _retry_after(response: BaseHTTPResponse, refusals: int) -> float:
     """Seconds to wait after a 429: what the header says, else growing with the number of refusals."""
     value = response.headers.get("Retry-After", "").strip()
     try:
@@ -308,11 +338,15 @@ def _retry_after(response: requests.Response, refusals: int) -> float:
 
 
 def _in_short(error: Exception) -> str:
-    """The innermost cause of a connection error; the layers above repeat it with the whole URL."""
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__ or _reason(cause)) is not None:
-        cause = inner
+    cause = _innermost(error)
     return f"{type(cause).__name__}: {cause}"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The innermost cause of a connection error; the layers above repeat it with the whole URL."""
+    while (inner := error.__cause__ or error.__context__ or _reason(error)) is not None:
+        error = inner
+    return error
 
 
 def _reason(error: BaseException) -> BaseException | None:
