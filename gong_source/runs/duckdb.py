@@ -18,12 +18,19 @@ from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.destination.client import LoadJob
     from dlt.common.destination.typing import PreparedTableSchema
 
 
 class DuckDB(duckdb):
     """The destination `duckdb`, under its own name: that is where its settings are, and how its file is called."""
+
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        capabilities = super()._raw_capabilities()
+        # alone, a large merge goes into the file at once, instead of into the log first
+        capabilities.loader_parallelism_strategy = "sequential"
+        return capabilities
 
     @property
     def destination_type(self) -> str:
@@ -51,6 +58,11 @@ class DuckLake(ducklake):
 
 
 class _DuckDbClient(DuckDbClient):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # with dlt's gigabyte a large merge would be written twice: into the log, and at the end into the file
+        self.sql_client._global_config.pop("checkpoint_threshold", None)  # noqa: SLF001 - there for derived classes
+
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002 - of dlt's signature
         """Never: there is no staging dataset."""
         return False
