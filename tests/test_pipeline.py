@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mirrors import SMALL, days_ago, mirror, table, tenant_of, truth
 
 from gong_source import Target, sync, verify
 from gong_source.errors import DestinationFailed
-from gong_source.runs import destinations
+from gong_source.runs import duckdb
 from gong_source.runs.pipeline import open_warehouse
 from gong_source.source import rows_source
 from gong_source.tables import VERIFICATIONS
@@ -79,11 +80,31 @@ def test_too_little_memory_says_what_to_set_and_loses_nothing(
 def test_our_own_bound_on_memory_gives_way(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A load that needs more than the memory we allow DuckDB gets it, in the same run."""
+    """A load that needs more than the memory we allow DuckDB gets it, in the same run; a bound of the user's stays."""
     tenant = tenant_of(8000, 60)
-    monkeypatch.setitem(destinations._DUCKDB_BOUNDS, "memory_limit", "12MB")
+    settings = settings_for(serve(tenant), start_date=iso(days_ago(60)))
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"memory_limit": "6MB"}')
+    with pytest.raises(DestinationFailed, match="allow DuckDB more memory"):
+        sync(settings=settings)
+    monkeypatch.delenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG")
+    monkeypatch.setitem(duckdb.BOUNDS, "memory_limit", "6MB")
 
-    result = sync(settings=settings_for(serve(tenant), start_date=iso(days_ago(60))))
-
-    assert (result.status, result.calls_received) == ("done", 8000)
+    assert sync(settings=settings).status == "done"
     assert table() == truth(tenant)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"threads": 2, "memory_limit": "300MB"}])
+def test_what_duckdb_may_use(chosen: dict[str, Any], serve: Serve, settings_for: SettingsFor, monkeypatch: Any) -> None:
+    """Little, unless the user's configuration says otherwise; and a large merge goes into the file at once."""
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", json.dumps(chosen))
+    sync(settings=settings_for(serve(tenant_of(10, 10)), start_date=iso(days_ago(10))))
+
+    with open_warehouse(Target(), command="status", write=False) as warehouse:
+        names = "'threads', 'memory_limit', 'checkpoint_threshold', 'TimeZone'"
+        found = dict(warehouse.query(f"select name, value from duckdb_settings() where name in ({names})"))
+    assert found == {
+        "threads": str(chosen.get("threads", 1)),
+        "memory_limit": "286.1 MiB" if chosen else "76.2 MiB",
+        "checkpoint_threshold": "16.0 MiB",
+        "TimeZone": "UTC",
+    }

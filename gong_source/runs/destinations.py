@@ -33,8 +33,7 @@ class Kind:
     """What is particular to one destination.
 
     `drivers` are the modules it needs, `place` says where its data lies, `lock` keeps other machines out, `adapt` adds
-    hints to a source before it is loaded, `finish` brings what dlt does not create to the tables just loaded. `bound`
-    keeps a connection just opened to little memory; `unbound` allows it all, and says whether that may help an error.
+    hints to a source before it is loaded, `finish` brings what dlt does not create to the tables just loaded.
     """
 
     drivers: tuple[str, ...]
@@ -42,8 +41,6 @@ class Kind:
     lock: Lock
     adapt: Callable[[DltSource], None] = lambda source: None
     finish: Callable[[Any], None] = lambda client: None
-    bound: Callable[[Any], None] = lambda client: None
-    unbound: Callable[[Any, str], bool] = lambda client, error: False
 
 
 def check_target(destination: str, dataset: str, pipeline_name: str) -> tuple[Kind, str]:
@@ -125,8 +122,8 @@ def _configuration(destination: str, dataset: str, pipeline_name: str) -> Any:
 
 _OTHERS = (CALL_WINDOWS, CALL_ARRIVALS, VERIFICATIONS)
 _POSTGRES = 150_000  # the first with MERGE
-# A chunk is little work: one thread costs the least, and what of the table stays in memory would only be memory.
-_DUCKDB_BOUNDS = {"threads": "1", "memory_limit": "120MB", "enable_external_file_cache": "false"}
+# What DuckDB says then, of a statement or of its commit.
+OUT_OF_MEMORY = re.compile(r"Out of Memory Error|(allocate|pin) (block|data) of size")
 _LAKE_CATALOGS = ("sqlite", "postgres", "postgresql")  # DuckDB's own file would let in one program at a time
 # The shortest way to configure each destination
 _WHOLE = {
@@ -243,23 +240,6 @@ def _comment(client: Any, existing: str) -> None:
                 client.execute_sql(statement)
 
 
-def _bound_duckdb(client: Any) -> None:
-    """Sets what the user's configuration leaves open; it holds for all connections while one is open."""
-    for name, value in _DUCKDB_BOUNDS.items():
-        if name not in (client.credentials.global_config or {}):
-            client.execute_sql(f"set global {name} = '{value}'")
-
-
-def _unbound_duckdb(client: Any, error: str) -> bool:
-    """Takes the bound on memory back, if it was ours and is what the load failed for."""
-    if "OutOfMemoryException" not in error or "memory_limit" in (client.credentials.global_config or {}):
-        return False
-    client.execute_sql("reset global memory_limit")  # tells the default, and does not apply it
-    ((default,),) = client.execute_sql("select current_setting('memory_limit')")
-    client.execute_sql(f"set global memory_limit = '{default}'")
-    return True
-
-
 def _finish_duckdb(client: Any) -> None:
     _comment(
         client,
@@ -286,8 +266,6 @@ KINDS = {
         lambda config: str(config.data_location()),
         _file_alone,
         finish=_finish_duckdb,
-        bound=_bound_duckdb,
-        unbound=_unbound_duckdb,
     ),
     "ducklake": Kind(("duckdb", "psycopg2"), _lake_place, _lake_lock, finish=_finish_duckdb),
     "postgres": Kind(

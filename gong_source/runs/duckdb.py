@@ -1,4 +1,4 @@
-"""dlt's DuckDB and DuckLake destinations, merging a file straight into its table.
+"""dlt's DuckDB and DuckLake destinations, merging a file straight into its table, in little memory.
 
 dlt merges by way of a staging table, where DuckDB writes every row once more and holds it in memory a second time. It
 can read the file itself.
@@ -7,13 +7,17 @@ can read the file itself.
 from __future__ import annotations
 
 import glob
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dlt.common.destination.client import RunnableLoadJob
+from dlt.common.schema.utils import get_columns_names_with_prop
 from dlt.destinations import duckdb, ducklake
+from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
+
+from gong_source.runs.destinations import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.destination.client import LoadJob
     from dlt.common.destination.typing import PreparedTableSchema
+    from dlt.common.schema import Schema, TTableSchema
+
+# A chunk is little work: one thread costs the least, and what of the table stays in memory would only be memory. What
+# the user chooses comes before that, and a merge that fails for it gets more.
+BOUNDS = {"threads": 1, "memory_limit": "80MB", "enable_external_file_cache": False}
 
 
 class DuckDB(duckdb):
@@ -40,7 +49,7 @@ class DuckDB(duckdb):
     @property
     def client_class(self) -> type[DuckDbClient]:
         """The client of this destination."""
-        return _DuckDbClient
+        return _FileClient
 
 
 class DuckLake(ducklake):
@@ -54,15 +63,10 @@ class DuckLake(ducklake):
     @property
     def client_class(self) -> type[DuckLakeClient]:
         """The client of this destination."""
-        return _DuckLakeClient
+        return _LakeClient
 
 
-class _DuckDbClient(DuckDbClient):
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # with dlt's gigabyte a large merge would be written twice: into the log, and at the end into the file
-        self.sql_client._global_config.pop("checkpoint_threshold", None)  # noqa: SLF001 - there for derived classes
-
+class _Client(DuckDbClient):
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002 - of dlt's signature
         """Never: there is no staging dataset."""
         return False
@@ -81,19 +85,55 @@ class _DuckDbClient(DuckDbClient):
         return super().create_load_job(table, file_path, load_id, restore)
 
 
-class _DuckLakeClient(_DuckDbClient, DuckLakeClient):
+class _LakeClient(_Client, DuckLakeClient):
     pass
 
 
+class _FileClient(_Client):
+    def __init__(self, schema: Schema, config: Any, capabilities: DestinationCapabilitiesContext) -> None:
+        super().__init__(schema, config, capabilities)
+        settings = self.sql_client._global_config  # noqa: SLF001 - there for derived classes
+        # with dlt's gigabyte a large merge would be written twice: into the log, and at the end into the file
+        settings.pop("checkpoint_threshold", None)
+        settings.update({name: value for name, value in BOUNDS.items() if name not in _chosen(self.sql_client)})
+
+
+def _chosen(client: Any) -> dict[str, Any]:
+    """What the user's configuration says of DuckDB."""
+    return client.credentials.global_config or {}
+
+
 class _MergeJob(RunnableLoadJob):
-    """Runs the merge that dlt writes for a staging table, with the file in the place of that table."""
+    """Merges a file into its table: what the table knows by the statement that dlt writes, the rest as it comes.
+
+    DuckDB holds all that it joins in memory; most often all is new, or little is there. So dlt's statement gets, in the
+    place of its staging table, only those rows of the file whose keys are known.
+    """
 
     _job_client: Any
 
     def run(self) -> None:
         client = self._job_client.sql_client
-        _, staging = client.get_qualified_table_names(self.load_table_name)
+        try:
+            self._merge(client)
+        except DatabaseException as error:
+            if not OUT_OF_MEMORY.search(str(error)) or "memory_limit" in _chosen(client):
+                raise
+            client.execute_sql("reset global memory_limit")  # tells the default, and does not apply it
+            ((default,),) = client.execute_sql("select current_setting('memory_limit')")
+            client.execute_sql(f"set global memory_limit = '{default}'")
+            self._merge(client)
+
+    def _merge(self, client: Any) -> None:
+        table, staging = client.get_qualified_table_names(self.load_table_name)
+        names = get_columns_names_with_prop(cast("TTableSchema", self._load_table), "primary_key")
+        key = ", ".join(map(client.escape_column_name, names))
         path = glob.escape(self._file_path)  # to DuckDB, [ * ? mean more than one file
         file = f"read_parquet({client.capabilities.escape_literal(path)})"
-        for statement in SqlMergeFollowupJob.generate_sql([self._load_table], client):
-            client.execute_sql(statement.replace(staging, file))
+        with client.begin_transaction():
+            client.execute_sql(
+                f"create or replace temporary table known as select {key} from {file} semi join {table} using ({key})"
+            )
+            for statement in SqlMergeFollowupJob.generate_sql([self._load_table], client):
+                client.execute_sql(statement.replace(staging, f"(from {file} semi join known using ({key}))"))
+            client.execute_sql(f"insert into {table} by name from {file} anti join known using ({key})")

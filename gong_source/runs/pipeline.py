@@ -19,13 +19,12 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from gong_source.defaults import set_defaults
 from gong_source.errors import DestinationFailed, GongError
-from gong_source.runs.destinations import Kind, check_target, factory
+from gong_source.runs.destinations import OUT_OF_MEMORY, Kind, check_target, factory
 from gong_source.runs.lock import file_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dlt.common.pipeline import LoadInfo
     from dlt.destinations.sql_client import SqlClientBase
     from dlt.extract import DltSource
 
@@ -58,7 +57,6 @@ class Warehouse:
     kind: Kind
     confirm: Callable[[], None] = lambda: None
     _finished: bool = False
-    _bounded: bool = True
     _client: SqlClientBase[Any] | None = None
     _users: int = 0
 
@@ -143,23 +141,13 @@ class Warehouse:
         try:
             self.confirm()
             with self.connected() as client:
-                info = self._load_within_bounds(client) or self.pipeline.load()
+                info = self.pipeline.load()
                 if not self._finished or any(package.schema_update for package in info.load_packages):
                     self.kind.finish(client)
                     self._finished = True
         except Exception as error:
             raise _explained(error, self.place, "write") from None
         return list(info.loads_ids)
-
-    def _load_within_bounds(self, client: SqlClientBase[Any]) -> LoadInfo | None:
-        """Loads; None if that failed for the bounds of the connection, which then are gone for the rest of the run."""
-        try:
-            return self.pipeline.load()
-        except PipelineStepFailed as error:
-            if not self.kind.unbound(client, _last_cause(error)):
-                raise
-            self._bounded = False
-            return None
 
     @contextmanager
     def connected(self) -> Iterator[SqlClientBase[Any]]:
@@ -172,8 +160,6 @@ class Warehouse:
             self._client = self.pipeline.sql_client()
         if self._users == 0:
             self._open(self._client)
-            if self._bounded:
-                self.kind.bound(self._client)
         self._users += 1
         try:
             yield self._client
@@ -244,7 +230,7 @@ def _explained(error: Exception, place: str, doing: str) -> GongError:
             " Close it there and try again; nothing is lost"
         )
     step = f" in step {error.step}" if isinstance(error, PipelineStepFailed) else ""
-    hint = _MORE_MEMORY if text.startswith("OutOfMemoryException") else ""
+    hint = _MORE_MEMORY if OUT_OF_MEMORY.search(text) else ""
     return DestinationFailed(f"cannot {doing} {place}{step}: {text}{hint}")
 
 
