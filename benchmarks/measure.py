@@ -19,12 +19,13 @@ _ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall and CPU (user and system) in seconds, peak resident memory in MB, requests sent."""
+    """Wall and CPU (user and system) in seconds, peak resident memory in MB, requests, and the server's CPU seconds."""
 
     wall: float
     cpu: float
     memory: float
     requests: int = 0
+    server: float = 0.0
 
 
 class Simulated:
@@ -34,12 +35,13 @@ class Simulated:
         self._process = process
         self.url = self._line()
 
-    def requests(self) -> int:
-        """The number of requests since the last time of asking."""
+    def served(self) -> tuple[int, float]:
+        """The number of requests since the last time of asking, and the seconds of CPU that they took."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return int(self._line())
+        requests, seconds = self._line().split()
+        return int(requests), float(seconds)
 
     def _line(self) -> str:
         assert self._process.stdout is not None

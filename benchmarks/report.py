@@ -24,16 +24,17 @@ class Result:
 
 
 def table(results: Sequence[Result], ours: Cost, floor: Cost) -> str:
-    """One row a contestant; `x ours` and `x floor` are ratios of CPU."""
+    """One row a contestant; `x ours` and `x floor` are ratios of CPU, `server busy`: its CPU by wall time."""
     lines = [
-        "| | CPU s | x ours | x floor | wall s | peak MB | x ours | requests | table |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+        "| | CPU s | x ours | x floor | wall s | peak MB | x ours | requests | server busy | table |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for result in results:
         cost = result.cost
         figures = (
             f"{cost.cpu:.2f} | {cost.cpu / ours.cpu:.2f} | {cost.cpu / floor.cpu:.2f} | {cost.wall:.2f}"
-            f" | {cost.memory:.0f} | {cost.memory / ours.memory:.2f} | {cost.requests:,}"
+            f" | {cost.memory:.0f} | {cost.memory / ours.memory:.2f}"
+            f" | {cost.requests:,} | {cost.server / cost.wall:.0%}"
         )
         lines.append(f"| {result.name} | {figures} | {_verdict(result)} |")
     return "\n".join(lines)

@@ -2,13 +2,15 @@
 
     python -m benchmarks.simulator --calls 100000
 
-Prints its address; then, for each line that it reads, how many requests it has answered since the line before.
+Prints its address; then, for each line that it reads, how many requests it has answered since the line before, and the
+seconds of CPU that this took.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -43,9 +45,11 @@ def main() -> None:
     served.warm()
     with Simulator(served, replace(Settings(), requests_per_second=None, daily_quota=None)) as gong:
         print(gong.base_url, flush=True)
+        began = time.process_time()
         for _ in sys.stdin:
-            print(len(gong.requests), flush=True)
+            print(len(gong.requests), time.process_time() - began, flush=True)
             gong.reset_requests()
+            began = time.process_time()
 
 
 if __name__ == "__main__":

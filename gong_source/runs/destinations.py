@@ -261,12 +261,7 @@ def _finish_postgres(client: Any) -> None:
 
 
 KINDS = {
-    "duckdb": Kind(
-        ("duckdb",),
-        lambda config: str(config.data_location()),
-        _file_alone,
-        finish=_finish_duckdb,
-    ),
+    "duckdb": Kind(("duckdb",), lambda config: str(config.data_location()), _file_alone, finish=_finish_duckdb),
     "ducklake": Kind(("duckdb", "psycopg2"), _lake_place, _lake_lock, finish=_finish_duckdb),
     "postgres": Kind(
         ("psycopg2", "adbc_driver_manager", "adbc_driver_postgresql"),
