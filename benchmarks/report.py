@@ -24,7 +24,10 @@ class Result:
 
 
 def table(results: Sequence[Result], ours: Cost, floor: Cost) -> str:
-    """One row a contestant; `x ours` and `x floor` are ratios of CPU, `server busy`: its CPU by wall time."""
+    """One row a contestant.
+
+    `x ours` and `x floor` are ratios of CPU, and of memory; `server busy` is the simulator's CPU by wall time.
+    """
     lines = [
         "| | CPU s | x ours | x floor | wall s | peak MB | x ours | requests | server busy | table |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",

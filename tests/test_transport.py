@@ -715,6 +715,8 @@ def test_missing_certificates_of_the_environment_are_told(monkeypatch: pytest.Mo
 def test_proxy_of_the_environment_is_used(tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy opens the way, with its own login from its address, and sees nothing of what is said: not the key."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
     with scripted((200, {}, b"{}"), tls=tls) as server, scripted((502, {}, b"")) as proxy:
         monkeypatch.setenv("https_proxy", proxy.base_url.replace("://", "://me:mine@"))
         with plain(server.base_url) as (transport, _, _):
@@ -723,6 +725,19 @@ def test_proxy_of_the_environment_is_used(tls: ssl.SSLContext, bundle: str, monk
         assert proxy.seen == [server.base_url.removeprefix("https://")]
         assert proxy.headers[0]["Proxy-Authorization"] == "Basic " + base64.b64encode(b"me:mine").decode()
         assert "Authorization" not in proxy.headers[0]
+        assert server.seen == ["/v2/calls"]
+
+
+def test_host_without_a_proxy(tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What NO_PROXY names is reached straight."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with scripted((200, {}, b"{}"), tls=tls) as server, scripted((502, {}, b"")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.base_url)
+        with plain(server.base_url) as (transport, _, _):
+            transport.send("GET", "/v2/calls")
+
+        assert proxy.seen == []
         assert server.seen == ["/v2/calls"]
 
 
