@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mirrors import SMALL, days_ago, mirror, table, tenant_of, truth
 
-from gong_source import Target, sync, verify
+from gong_source import Target, backfill, sync, verify
 from gong_source.errors import DestinationFailed
 from gong_source.runs import duckdb
 from gong_source.runs.pipeline import open_warehouse
@@ -93,7 +93,26 @@ def test_our_own_bound_on_memory_gives_way(
     assert table() == truth(tenant)
 
 
-@pytest.mark.parametrize("chosen", [{}, {"threads": 2, "memory_limit": "300MB"}])
+def test_bound_that_gave_way_stays_away(
+    serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the run still has to say to DuckDB after such a load does not bring the bound back, nor fail for it."""
+    tenant = tenant_of(20_000, 60)
+    settings = settings_for(serve(tenant), start_date=iso(days_ago(60)))
+    sync(settings=settings)
+    for call_id in tenant.calls:
+        tenant.edit(call_id, title="another")
+    monkeypatch.setitem(duckdb.BOUNDS, "memory_limit", "8MB")
+
+    assert backfill(days_ago(60), days_ago(0), settings=settings, refresh=True).status == "done"
+    assert table() == truth(tenant)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{}, {"threads": 2, "memory_limit": "300MB"}, {"worker_threads": 2, "MAX_MEMORY": "300MB"}],
+    ids=["nothing", "something", "by other names"],
+)
 def test_what_duckdb_may_use(chosen: dict[str, Any], serve: Serve, settings_for: SettingsFor, monkeypatch: Any) -> None:
     """Little, unless the user's configuration says otherwise; and a large merge goes into the file at once."""
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", json.dumps(chosen))
@@ -103,7 +122,7 @@ def test_what_duckdb_may_use(chosen: dict[str, Any], serve: Serve, settings_for:
         names = "'threads', 'memory_limit', 'checkpoint_threshold', 'TimeZone'"
         found = dict(warehouse.query(f"select name, value from duckdb_settings() where name in ({names})"))
     assert found == {
-        "threads": str(chosen.get("threads", 1)),
+        "threads": "2" if chosen else "1",
         "memory_limit": "286.1 MiB" if chosen else "76.2 MiB",
         "checkpoint_threshold": "16.0 MiB",
         "TimeZone": "UTC",

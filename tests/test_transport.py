@@ -20,9 +20,12 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
 import trustme
+from urllib3 import HTTPSConnectionPool
 
+from gong_source.api.route import Route
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Answer, Transport
 from gong_source.errors import (
@@ -655,6 +658,35 @@ def test_compressed_answer_is_unpacked(encoding: str) -> None:
         assert len(patience.waits) == 1
 
 
+def test_chunk_of_less_than_nothing_is_asked_for_again() -> None:
+    """What the HTTP library itself stumbles over is a broken answer like any other."""
+    broken = (200, {"Transfer-Encoding": "chunked"}, b"-2\r\nab\r\n0\r\n\r\n")
+    with scripted(broken, (200, {}, b"{}")) as server, plain(server.base_url) as (transport, _, patience):
+        transport.send("GET", "/v2/calls")
+
+        assert len(patience.waits) == 1
+
+
+def test_error_without_end_is_told() -> None:
+    """A refusal whose body no parser takes is told with its first words."""
+    with (
+        scripted((400, {}, b"[" * 100_000)) as server,
+        plain(server.base_url) as (transport, _, _),
+        pytest.raises(BadRequest, match=r"answered 400: \[\["),
+    ):
+        transport.send("GET", "/v2/calls")
+
+
+@pytest.mark.parametrize("host", ["api..gong.io", f"{'a' * 64}.gong.io"])
+def test_host_that_cannot_be_one_is_told_at_once(host: str) -> None:
+    """Asking again would not make it an address."""
+    with plain(f"https://{host}") as (transport, _, patience):
+        with pytest.raises(Unavailable, match=r"cannot be an address: .*check base_url"):
+            transport.send("GET", "/v2/calls")
+
+        assert patience.waits == []
+
+
 # TLS and proxies
 
 
@@ -684,7 +716,7 @@ def test_certificate_of_nobody_is_refused(tls: ssl.SSLContext, monkeypatch: pyte
     """The key goes to no server that cannot prove whose it is, and to ask again would not help."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     with scripted((200, {}, b"{}"), tls=tls) as server, plain(server.base_url) as (transport, _, patience):
-        with pytest.raises(Unavailable, match=r"certificate that is not trusted.*verify failed.*REQUESTS_CA_BUNDLE"):
+        with pytest.raises(Unavailable, match=r"not trusted: .*verify failed.*REQUESTS_CA_BUNDLE"):
             transport.send("GET", "/v2/calls")
 
         assert server.seen == []
@@ -705,10 +737,26 @@ def test_certificates_of_the_environment_are_trusted(
         assert patience.waits == []
 
 
-def test_missing_certificates_of_the_environment_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path to nowhere is a mistake in the settings, told before anything is sent."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
-    with pytest.raises(ConfigurationError, match=r"REQUESTS_CA_BUNDLE.*/nowhere\.pem"):
+def test_certificates_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment names none, those of the package certifi are trusted: a slim container has no others."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    pool = Route("https://api.gong.io").pool
+    assert isinstance(pool, HTTPSConnectionPool)
+
+    assert (pool.cert_reqs, pool.ca_certs) == ("CERT_REQUIRED", certifi.where())
+
+
+@pytest.mark.parametrize("content", [None, "no certificate at all"], ids=["no file", "no certificate"])
+def test_unusable_certificates_of_the_environment_are_told(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path to nowhere, or to something else, is a mistake in the settings, told before anything is sent."""
+    path = tmp_path / "authority.pem"
+    if content:
+        path.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    with pytest.raises(ConfigurationError, match=rf"REQUESTS_CA_BUNDLE.*{path}"):
         Transport("https://api.gong.io", KEY, SECRET, throttle=Throttle(1.0))
 
 
@@ -741,13 +789,27 @@ def test_host_without_a_proxy(tls: ssl.SSLContext, bundle: str, monkeypatch: pyt
         assert server.seen == ["/v2/calls"]
 
 
-def test_proxy_that_cannot_be_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://me:passphrase@:x",
+        "http://me:passphrase@host:80800",
+        "http://me:passphrase#1@host:8080",
+        "http://me:passphrase/1@host:8080",
+        "http://me:passphrase@",
+        "http://me:passphr€se@host:8080",
+        "gopher://me:passphrase@host:8080",
+        "socks5h://me:passphrase@host:99999",
+    ],
+)
+def test_proxy_that_cannot_be_one_is_told(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken address of a proxy is a mistake in the settings; its login is not repeated."""
-    monkeypatch.setenv("https_proxy", "http://me:passphrase@:x")
-    with pytest.raises(ConfigurationError, match="proxy of the environment") as refusal:
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY or ALL_PROXY cannot be used") as refusal:
         Transport("https://api.gong.io", KEY, SECRET, throttle=Throttle(1.0))
 
-    assert "passphrase" not in "".join(traceback.format_exception(refusal.value))
+    assert "me:" not in str(refusal.value)
+    assert "passphr" not in "".join(traceback.format_exception(refusal.value))
 
 
 # secrets
@@ -939,6 +1001,39 @@ def test_closed_transport_sends_nothing() -> None:
             w.get()
 
         assert w.sent == [200]
+
+
+def test_closed_transport_counts_nothing() -> None:
+    """Threads that wait for their turn when the run ends leave, and take nothing from the day's budget."""
+    stopped, waiting = threading.Event(), threading.Semaphore(0)
+
+    def sleep(seconds: float) -> None:  # noqa: ARG001 - until told otherwise
+        waiting.release()
+        stopped.wait(60)
+
+    outcome: list[BaseException] = []
+    with Simulator(Tenant(), OPEN) as simulator:
+        throttle = Throttle(1.0, sleep=sleep)
+        throttle.acquire()
+        transport = Transport(simulator.base_url, KEY, SECRET, throttle=throttle)
+
+        def send() -> None:
+            try:
+                transport.send("GET", "/v2/calls")
+            except WalkStopped as error:
+                outcome.append(error)
+
+        threads = [threading.Thread(target=send) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        waiting.acquire(timeout=60)
+        transport.close()
+        stopped.set()
+        for thread in threads:
+            thread.join(60)
+
+        assert len(outcome) == 3
+        assert (throttle.sent, len(simulator.requests)) == (1, 0)
 
 
 # counts

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gong_source.errors import ConfigurationError, QuotaExhausted
+from gong_source.errors import ConfigurationError, QuotaExhausted, WalkStopped
 from gong_source.windows import iso, next_midnight, seconds_after
 
 if TYPE_CHECKING:
@@ -84,13 +84,14 @@ class Throttle:
         self._tickets = itertools.count()
         self._waiting: dict[int, Rank] = {}
         self._turn_of: int | None = None
+        self._closed = False
         self._db: sqlite3.Connection | None = None
 
     def acquire(self, rank: Rank = lambda: 0.0) -> float:
         """Waits until one request may be sent, counts it, and returns the seconds waited.
 
         Of the threads that wait, the one with the lowest `rank` goes first. Raises `QuotaExhausted` when the wait would
-        be longer than `max_wait_seconds`, or a budget is used up.
+        be longer than `max_wait_seconds`, or a budget is used up, and `WalkStopped` once the throttle is closed.
         """
         began = self._clock()
         with self._turn(rank):
@@ -125,6 +126,8 @@ class Throttle:
     def _acquire(self) -> None:
         reserved = 0.0
         while True:
+            if self._closed:
+                raise WalkStopped("stopped on request")
             with self._row() as row:
                 now = self._clock()
                 blocked = row["blocked_until"] - now
@@ -163,7 +166,8 @@ class Throttle:
             row["day"] = day
 
     def close(self) -> None:
-        """Closes the shared file."""
+        """Closes the shared file; who waits sends and counts no more."""
+        self._closed = True
         with self._lock:
             if self._db is not None:
                 self._db.close()

@@ -1,4 +1,4 @@
-"""One request: auth, time-outs, throttle, retry, and the table from status to error. The only import of requests."""
+"""One request: auth, time-outs, throttle, retry, and the table from status to error."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import orjson
-import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import Timeout, make_headers
 from urllib3.exceptions import HTTPError, LocationValueError
 
+from gong_source.api.route import Route
 from gong_source.errors import (
     AccessDenied,
     AuthenticationFailed,
     BadRequest,
-    ConfigurationError,
     NoRowsFound,
     NotFound,
     PageCursorExpired,
@@ -41,13 +39,12 @@ from gong_source.windows import now, seconds_after
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+    from urllib3 import BaseHTTPResponse
 
     from gong_source.api.throttle import Rank, Throttle
 
 _CONNECT_SECONDS = 10.0
 _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # An empty result of a valid filter is a 404 with this text; any other 404 is a wrong address.
 _NO_ROWS = re.compile(r"^No .*found.*provided filters\.?$", re.IGNORECASE)
 _CURSOR_GONE = re.compile(r"cursor has expired|failed to verify cursor", re.IGNORECASE)
@@ -76,7 +73,7 @@ class Transport:
 
     Every attempt, retries included, passes the throttle. Setting `stopped` ends all waits with `WalkStopped`.
     `read_seconds` bounds the wait for an answer's next bytes. Raises `ConfigurationError` for a base URL that would
-    send the key in the clear.
+    send the key in the clear, and for proxies and certificates of the environment that cannot be used.
     """
 
     def __init__(
@@ -91,7 +88,8 @@ class Transport:
         read_seconds: float = 60.0,
         rng: random.Random | None = None,
     ) -> None:
-        self.base_url = _checked(base_url)
+        self._route = Route(base_url)
+        self.base_url = self._route.base_url
         self.throttle = throttle
         self.stopped = stopped or threading.Event()
         self.usage = Usage()
@@ -102,8 +100,6 @@ class Transport:
         self._rng = rng or random.Random()
         self._lock = threading.Lock()
         self._mine = threading.local()
-        self._connections = _Connections(pool_maxsize=32)
-        self._pool = self._connections.pool(self.base_url)
         self._root = urlsplit(self.base_url).path
         login = base64.b64encode(f"{access_key}:{access_key_secret}".encode()).decode()
         self._headers = {
@@ -130,7 +126,7 @@ class Transport:
         address = f"{self._root}{path}?{urlencode(params)}" if params else self._root + path
         headers = self._headers if body is None else self._headers | {"Content-Type": "application/json"}
         request = partial(
-            self._pool.urlopen,
+            self._route.pool.urlopen,
             method,
             address,
             body=None if body is None else orjson.dumps(body),
@@ -170,7 +166,7 @@ class Transport:
     def close(self) -> None:
         """Closes the connections and the throttle's file; a thread that waits for its turn sends no more."""
         self._closed = True
-        self._connections.close()
+        self._route.close()
         self.throttle.close()
 
     def _attempt(self, request: Callable[[], BaseHTTPResponse], rank: Rank) -> tuple[str, BaseHTTPResponse | None]:
@@ -182,11 +178,13 @@ class Transport:
         began = time.monotonic()
         try:
             response = request()
-        except HTTPError as error:
+        except LocationValueError as error:
+            raise Unavailable(f"{self.base_url} cannot be an address: {_in_short(error)}; check base_url") from None
+        except (HTTPError, ValueError) as error:  # http.client has a ValueError for a chunk of less than nothing
             if isinstance(_innermost(error), SSLCertVerificationError):
                 raise Unavailable(
-                    f"{self.base_url} shows a certificate that is not trusted: {_in_short(error)}; if your company"
-                    " looks into TLS, name the file of its certificates in REQUESTS_CA_BUNDLE"
+                    f"the certificate of {self.base_url}, or of a proxy, is not trusted: {_in_short(error)}; if your"
+                    " company looks into TLS, name the file of its certificates in REQUESTS_CA_BUNDLE"
                 ) from None
             return _in_short(error), None
         self._learn_latency(time.monotonic() - began)
@@ -224,29 +222,6 @@ class Transport:
         with self._lock:
             known = self.latency_seconds
             self.latency_seconds = seconds if known is None else 0.8 * known + 0.2 * seconds
-
-
-class _Connections(HTTPAdapter):
-    """requests' way to a host: by the proxies and with the certificates that the environment names.
-
-    Each request then takes it without requests, which would cost as much again as urllib3 does.
-    """
-
-    def pool(self, base_url: str) -> HTTPConnectionPool:
-        """The connections to the host of `base_url`; raises `ConfigurationError` for what cannot be used."""
-        with requests.Session() as session:
-            # a proxy cannot reach this machine's own server, and http would show it the key
-            session.trust_env = not base_url.lower().startswith("http:")
-            way = session.merge_environment_settings(base_url, {}, False, None, None)
-        try:
-            request = requests.Request("GET", base_url).prepare()
-            pool = self.get_connection_with_tls_context(request, way["verify"], way["proxies"], way["cert"])
-            self.cert_verify(pool, base_url, way["verify"], way["cert"])
-        except (requests.RequestException, LocationValueError) as error:
-            raise ConfigurationError(f"base_url or a proxy of the environment: {_in_short(error)}") from None
-        except OSError as error:
-            raise ConfigurationError(f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE: {error}") from None
-        return pool
 
 
 def _answer(where: str, base_url: str, response: BaseHTTPResponse) -> Answer:
@@ -313,7 +288,7 @@ def _error_texts(response: BaseHTTPResponse) -> list[str]:
     try:
         errors = _loads(response.data)["errors"]
         return [str(text) for text in errors]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         text = " ".join(response.data.decode(errors="replace").split())
         return [text[:200]] if text else []
 
@@ -354,19 +329,3 @@ def _reason(error: BaseException) -> BaseException | None:
         if isinstance(candidate, BaseException):
             return candidate
     return None
-
-
-def _checked(base_url: str) -> str:
-    """The base URL without a trailing slash; it must keep the key secret on the way."""
-    url = base_url.strip().rstrip("/")
-    shown = url.rpartition("@")[2]  # without a login
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or any(mark in url for mark in "@?#\\") or any(map(str.isspace, url)):
-        raise ConfigurationError(f"base_url: write it like https://api.gong.io, not {shown!r}")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ConfigurationError(f"base_url: {shown} would send the access key in the clear; use https")
-    return url.removesuffix("/v2")

@@ -7,6 +7,9 @@ can read the file itself.
 from __future__ import annotations
 
 import glob
+from collections import ChainMap
+from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from dlt.common.destination.client import RunnableLoadJob
@@ -20,7 +23,7 @@ from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 from gong_source.runs.destinations import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.destination.client import LoadJob
@@ -28,12 +31,18 @@ if TYPE_CHECKING:
     from dlt.common.schema import Schema, TTableSchema
 
 # A chunk is little work: one thread costs the least, and what of the table stays in memory would only be memory. What
-# the user chooses comes before that, and a merge that fails for it gets more.
+# the user chooses comes before that. After a merge that fails for it, the rest of the run has no bound on memory.
 BOUNDS = {"threads": 1, "memory_limit": "80MB", "enable_external_file_cache": False}
+_OTHER_NAMES = {"worker_threads": "threads", "max_memory": "memory_limit"}
 
 
 class DuckDB(duckdb):
     """The destination `duckdb`, under its own name: that is where its settings are, and how its file is called."""
+
+    @cached_property
+    def bounds(self) -> dict[str, Any]:
+        """The settings that keep DuckDB small, as long as they do."""
+        return dict(BOUNDS)
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         capabilities = super()._raw_capabilities()
@@ -49,7 +58,20 @@ class DuckDB(duckdb):
     @property
     def client_class(self) -> type[DuckDbClient]:
         """The client of this destination."""
-        return _FileClient
+        return _Client
+
+    def client(self, schema: Schema, initial_config: Any = None) -> DuckDbClient:
+        """A client with DuckDB kept to `bounds`, which all clients share."""
+        client = cast("_Client", super().client(schema, initial_config))
+        chosen = client.sql_client.credentials.global_config or {}
+        for name in map(str.lower, chosen):
+            self.bounds.pop(_OTHER_NAMES.get(name, name), None)
+        client.bounds = self.bounds
+        # dlt has a gigabyte for the log's size, which would write a large merge twice: into the log, then into the file
+        settings = client.sql_client._global_config  # noqa: SLF001 - "so derived class can change it"
+        settings.pop("checkpoint_threshold", None)
+        client.sql_client._global_config = ChainMap(self.bounds, settings)  # type: ignore[assignment] # noqa: SLF001
+        return client
 
 
 class DuckLake(ducklake):
@@ -67,6 +89,8 @@ class DuckLake(ducklake):
 
 
 class _Client(DuckDbClient):
+    bounds: Mapping[str, Any] = MappingProxyType({})
+
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002 - of dlt's signature
         """Never: there is no staging dataset."""
         return False
@@ -89,20 +113,6 @@ class _LakeClient(_Client, DuckLakeClient):
     pass
 
 
-class _FileClient(_Client):
-    def __init__(self, schema: Schema, config: Any, capabilities: DestinationCapabilitiesContext) -> None:
-        super().__init__(schema, config, capabilities)
-        settings = self.sql_client._global_config  # noqa: SLF001 - there for derived classes
-        # with dlt's gigabyte a large merge would be written twice: into the log, and at the end into the file
-        settings.pop("checkpoint_threshold", None)
-        settings.update({name: value for name, value in BOUNDS.items() if name not in _chosen(self.sql_client)})
-
-
-def _chosen(client: Any) -> dict[str, Any]:
-    """What the user's configuration says of DuckDB."""
-    return client.credentials.global_config or {}
-
-
 class _MergeJob(RunnableLoadJob):
     """Merges a file into its table: what the table knows by the statement that dlt writes, the rest as it comes.
 
@@ -117,8 +127,9 @@ class _MergeJob(RunnableLoadJob):
         try:
             self._merge(client)
         except DatabaseException as error:
-            if not OUT_OF_MEMORY.search(str(error)) or "memory_limit" in _chosen(client):
+            if not OUT_OF_MEMORY.search(str(error)) or "memory_limit" not in self._job_client.bounds:
                 raise
+            del self._job_client.bounds["memory_limit"]
             client.execute_sql("reset global memory_limit")  # tells the default, and does not apply it
             ((default,),) = client.execute_sql("select current_setting('memory_limit')")
             client.execute_sql(f"set global memory_limit = '{default}'")
