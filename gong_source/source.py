@@ -257,9 +257,16 @@ class CallsPackage:
             if table.name not in dlt.current.source_schema().tables:
                 yield dlt.mark.with_table_name(with_load_id(to_table(table, []), load_id), table.name)
         if covered is not None and self.watermark is not None:
+            self._tell_workspace(dlt.current.resource_state())
             covered.advance(max(self.watermark, utc(cast("datetime", covered.last_value))))
         if self.converter.filed_by is not None:
             dlt.current.resource_state()["filed_by"] = self.converter.filed_by
+
+    def _tell_workspace(self, state: dict[str, Any]) -> None:
+        """Where another workspace was asked for before, a `pipeline.run(gong())` for that one must begin anew."""
+        if state.get("workspace_id") != self.walk.client.workspace_id:
+            state["workspace_id"] = self.walk.client.workspace_id
+            state.pop("covered_from", None)
 
     def _batches(self) -> Iterator[pa.Table]:
         """The calls in tables large enough for dlt."""

@@ -6,6 +6,7 @@ are known to take.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -116,19 +117,35 @@ def subtract(windows: Iterable[Window], covered: Iterable[Window]) -> list[Windo
     """What of `windows` lies in none of `covered`, as disjoint windows in order."""
     rest: list[Window] = []
     holes = union(covered)
+    ends = [hole.end for hole in holes]
     for window in union(windows):
         start = window.start
-        for hole in holes:
-            if hole.end <= start or hole.start >= window.end:
-                continue
+        for at in range(bisect_right(ends, start), len(holes)):
+            hole = holes[at]
+            if hole.start >= window.end:
+                break
             if hole.start > start:
                 rest.append(Window(start, hole.start))
             start = hole.end
-            if start >= window.end:
-                break
         if start < window.end:
             rest.append(Window(start, window.end))
     return rest
+
+
+class Coverage:
+    """The time that windows cover which are added one by one; that takes no longer the more there are."""
+
+    def __init__(self) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+
+    def add(self, window: Window) -> list[Window]:
+        """Covers `window`, and returns what of it was not covered before, as disjoint windows in order."""
+        touching = slice(bisect_left(self._ends, window.start), bisect_right(self._starts, window.end))
+        starts, ends = self._starts[touching], self._ends[touching]
+        self._starts[touching] = [min([window.start, *starts])]
+        self._ends[touching] = [max([window.end, *ends])]
+        return subtract([window], map(Window, starts, ends))
 
 
 def intersect(windows: Iterable[Window], others: Iterable[Window]) -> list[Window]:

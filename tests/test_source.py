@@ -118,6 +118,23 @@ def test_another_workspace_starts_from_its_own_beginning(serve: Serve, source: A
     assert rows("select count(*) from gong.calls") == [(400,)]
 
 
+def test_a_command_for_one_workspace_covers_nothing_for_all(
+    serve: Serve, source: Any, settings_for: SettingsFor, pipeline: dlt.Pipeline
+) -> None:
+    """In the dataset and the pipeline of a command for one workspace, the library asks for all the others' time."""
+    tenant = Tenant.generate(400, start=days_ago(40), end=END, seed=3, workspaces=2)
+    simulator = serve(tenant)
+    start = iso(days_ago(40))
+    pipeline.run(source(simulator, start_date=start, workspace_id=tenant.workspace_ids[1]))
+    own = dlt.pipeline("gong_calls", destination=dlt.destinations.duckdb("gong_calls.duckdb"), dataset_name="gong")
+    sync(settings=settings_for(simulator, start_date=start, workspace_id=tenant.workspace_ids[0]))
+
+    own.run(source(simulator, start_date=start))
+
+    with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:
+        assert connection.execute("select count(*) from gong.calls").fetchall() == [(400,)]
+
+
 def test_record_without_an_id_loads_nothing_and_says_so(serve: Serve, source: Any, pipeline: dlt.Pipeline) -> None:
     """One package is all or nothing: the run fails with Gong's request id, and the next one loads all."""
     tenant = Tenant.generate(250, start=days_ago(10), end=END, seed=4)

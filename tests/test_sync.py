@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from tenants import END, QUARTER_BEGINS, days_ago, nine_windows, truth
 
-from gong_source import ConfigurationError, Target, Window, status, sync
+from gong_source import ConfigurationError, Control, Target, Window, status, sync
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.tables import CALL_WINDOWS, CALLS
 from gong_source.windows import iso, now
@@ -171,6 +171,57 @@ def test_start_date_moved_earlier_is_honoured(serve: Serve, settings_for: Settin
     assert result.ranges[0] == Window(days_ago(300), days_ago(50))
     assert len(result.ranges) == 2
     assert table() == truth(tenant)
+
+
+def test_start_date_moved_later_leaves_a_gap_and_no_burden(serve: Serve, settings_for: SettingsFor) -> None:
+    """Where a first sync was cut short and less is wanted after all, the next ones ask for the lookback alone."""
+    tenant = Tenant.generate(3000, start=days_ago(300), end=END, seed=9)
+    simulator = serve(tenant)
+    cut_short = settings_for(simulator, start_date=iso(days_ago(300)))
+    assert sync(settings=cut_short, control=Control(max_requests=12)).status == "paused"
+    later = settings_for(simulator, start_date=iso(days_ago(30)))
+
+    first = sync(settings=later)
+    simulator.reset_requests()
+    second = sync(settings=later)
+
+    assert first.watermark is not None
+    assert second.watermark is not None
+    assert END <= first.watermark <= second.watermark
+    assert len(simulator.requests) == 1
+    assert status().gaps != []
+    recent = {
+        i for i, call in tenant.calls.items() if (tenant.effective_time(call, "documented") or END) >= days_ago(30)
+    }
+    assert recent <= set(table())
+    sync(settings=cut_short)
+    assert table() == truth(tenant)
+
+
+def test_a_run_that_loads_nothing_says_that_nothing_is_covered(serve: Serve, settings_for: SettingsFor) -> None:
+    """A start date is no coverage."""
+    simulator = serve(Tenant(), faults=[Fault(kind="status", status=401)])
+
+    result = sync(settings=settings_for(simulator, start_date=iso(days_ago(30))))
+
+    assert (result.status, result.watermark) == ("failed", None)
+
+
+def test_clock_before_all_that_is_loaded_is_told(serve: Serve, settings_for: SettingsFor) -> None:
+    """A machine that has forgotten the time asks for nothing."""
+    simulator = serve(Tenant.generate(10, start=days_ago(20), end=END, seed=1))
+    sync(settings=settings_for(simulator, start_date=iso(days_ago(30))))
+    with duckdb.connect(str(FILE)) as connection:
+        connection.execute(
+            "update gong.call_windows set window_start = window_start + interval 1 year,"
+            " window_end = window_end + interval 1 year, watermark = watermark + interval 1 year"
+        )
+    simulator.reset_requests()
+
+    with pytest.raises(ConfigurationError, match="this machine's clock says"):
+        sync(settings=settings_for(simulator))
+
+    assert simulator.requests == []
 
 
 def test_call_without_id_fails_its_window_and_only_that(serve: Serve, settings_for: SettingsFor) -> None:

@@ -152,7 +152,7 @@ def scripted(*answers: tuple[int, dict[str, str], bytes], tls: ssl.SSLContext | 
         def do_GET(self) -> None:
             status, headers, body = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
             self.note()
-            self.send_response(status)
+            self.send_response_only(status)
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
                 self.send_header(name, value)
             self.end_headers()
@@ -810,6 +810,33 @@ def test_proxy_that_cannot_be_one_is_told(proxy: str, monkeypatch: pytest.Monkey
 
     assert "me:" not in str(refusal.value)
     assert "passphr" not in "".join(traceback.format_exception(refusal.value))
+
+
+# the clock
+
+
+@pytest.mark.parametrize("seconds", [-86_400, -200, 200])
+def test_clock_that_is_right_or_late_will_do(seconds: float) -> None:
+    """A clock that is behind covers less than it might, which a later run makes good."""
+    date = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds), usegmt=True)
+    with scripted((200, {"Date": date}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
+        transport.send("GET", "/v2/calls")
+
+
+def test_clock_that_is_ahead_is_refused() -> None:
+    """A sync would call covered what has not happened yet, and its calls would be asked for by no later one."""
+    date = format_datetime(datetime.now(UTC) - timedelta(days=30), usegmt=True)
+    with scripted((200, {"Date": date}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
+        with pytest.raises(ConfigurationError, match=r"clock is 2,59\d,\d+ seconds ahead of Gong's: set it"):
+            transport.send("GET", "/v2/calls")
+
+        assert len(server.seen) == 1
+
+
+def test_answer_without_a_usable_date_tells_no_time() -> None:
+    """What is no date is not taken for one."""
+    with scripted((200, {"Date": "yesterday"}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
+        transport.send("GET", "/v2/calls")
 
 
 # secrets

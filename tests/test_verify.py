@@ -37,7 +37,7 @@ from gong_source import ConfigurationError, Control, Window, backfill, cli, stat
 from gong_source.console import status_text, verify_text
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.tables import VERIFICATIONS
-from gong_source.windows import iso, split
+from gong_source.windows import iso, now, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,14 +114,50 @@ def test_counts_can_cancel_out_and_deep_proves(serve: Serve, settings_for: Setti
 
 
 def test_without_a_sync_there_is_nothing_to_verify(serve: Serve, settings_for: SettingsFor) -> None:
-    """An empty dataset is told as such, without a request."""
+    """An empty dataset is told as such, and not called clean: it may be another than the one that was meant."""
     simulator = serve(Tenant())
 
-    result = verify(settings=settings_for(simulator))
+    with pytest.raises(ConfigurationError, match="nothing has been loaded yet; run gong-source sync first"):
+        verify(settings=settings_for(simulator))
 
-    assert (result.status, result.ranges) == ("done", [])
-    assert "nothing has been loaded yet" in result.notes[0]
     assert sent(simulator) == 0
+
+
+def test_what_was_loaded_of_workspaces_alone_is_verified_by_their_names(
+    serve: Serve, settings_for: SettingsFor
+) -> None:
+    """Where no run has asked for all workspaces, verify says which it was asked for."""
+    tenant = Tenant.generate(60, start=days_ago(20), end=days_ago(1), seed=2, workspaces=2)
+    simulator = serve(tenant)
+    one = tenant.workspace_ids[0]
+    sync(settings=settings_for(simulator, start_date=iso(days_ago(21)), workspace_id=one))
+
+    with pytest.raises(ConfigurationError, match=f"in workspace {one}: name it with --workspace-id"):
+        verify(settings=settings_for(simulator))
+
+    assert verify(settings=settings_for(simulator, workspace_id=one)).outcome == "clean"
+
+
+@pytest.mark.parametrize("how", [{}, {"repair": True}, {"repair": True, "deep": True, "accept_deletions": True}])
+def test_more_gone_than_is_being_processed_is_a_difference(
+    how: dict[str, bool], serve: Serve, settings_for: SettingsFor
+) -> None:
+    """One call in processing may be one of two that are gone, not both: nothing is marked, nor called clean."""
+    tenant = Tenant.generate(60, start=days_ago(20), end=days_ago(1), seed=2)
+    settings = settings_for(serve(tenant), start_date=iso(days_ago(21)))
+    sync(settings=settings)
+    for call_id in sorted(tenant.calls)[:2]:
+        tenant.delete(call_id)
+    tenant.add(Call("77", started=days_ago(9), available_at=now().timestamp() + 1e6))
+
+    result = verify(settings=settings, **how)
+
+    assert (result.status, result.outcome, result.marked_deleted) == ("incomplete", "differs", 0)
+    assert (result.total("surplus"), result.total("unsettled")) == (2, 1)
+    tenant.make_available("77", None)
+    settled = verify(settings=settings, repair=True)
+    assert (settled.outcome, settled.marked_deleted) == ("repaired", 2)
+    assert table() == truth(tenant)
 
 
 # --- a warehouse that is not
@@ -734,6 +770,33 @@ def test_arrivals_that_a_run_could_not_record_are_recorded_by_the_next(serve: Se
 
     assert [row for row in rows("select * from gong.call_arrivals order by id") if row[0] != "77"] == before
     assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(301, 301)]
+
+
+def test_arrivals_of_a_clock_that_was_set_back_are_recorded(serve: Serve, settings_for: SettingsFor) -> None:
+    """A run whose load comes, by its clock, before others that are recorded, records its own calls."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    change("update gong.call_arrivals set load_id = '9999999999.1' where id = (select min(id) from gong.call_arrivals)")
+    tenant.add(Call("77", started=days_ago(1)))
+
+    sync(settings=settings)
+
+    assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(301, 301)]
+
+
+def test_arrivals_of_a_load_that_died_are_recorded(serve: Serve, settings_for: SettingsFor) -> None:
+    """Calls that a run merged before it died are there unchanged when the next one, on another machine, brings them."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    change("delete from gong.call_arrivals")
+    change("delete from gong.call_windows")
+    change("delete from gong._dlt_loads")
+    tenant.add(Call("77", started=days_ago(1)))
+
+    sync(settings=settings)
+
+    assert rows("select count(*), count(distinct id), count(first_seen_at) from gong.call_arrivals") == [
+        (301, 301, 301)
+    ]
+    assert status().arrivals is None
 
 
 # --- any history

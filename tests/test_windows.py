@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gong_source.errors import ConfigurationError
 from gong_source.windows import (
+    Coverage,
     Window,
     cut,
     days_before,
@@ -240,6 +241,14 @@ def test_subtract(windows: list[Window], covered: list[Window]) -> None:
     assert hours(rest) == hours(windows) - hours(covered)
     check_tidy(rest)
     assert union([*rest, *intersect(windows, covered)]) == union(windows)
+
+
+@given(sets)
+def test_coverage(windows: list[Window]) -> None:
+    """Of each window added, what none before it covered comes back."""
+    coverage = Coverage()
+    for at, window in enumerate(windows):
+        assert coverage.add(window) == subtract([window], windows[:at])
 
 
 @given(sets, sets)

@@ -24,6 +24,7 @@ from gong_source.errors import (
     AccessDenied,
     AuthenticationFailed,
     BadRequest,
+    ConfigurationError,
     NoRowsFound,
     NotFound,
     PageCursorExpired,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from gong_source.api.throttle import Rank, Throttle
 
 _CONNECT_SECONDS = 10.0
+_CLOCK_SECONDS = 300.0
 _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 # An empty result of a valid filter is a 404 with this text; any other 404 is a wrong address.
 _NO_ROWS = re.compile(r"^No .*found.*provided filters\.?$", re.IGNORECASE)
@@ -73,7 +75,8 @@ class Transport:
 
     Every attempt, retries included, passes the throttle. Setting `stopped` ends all waits with `WalkStopped`.
     `read_seconds` bounds the wait for an answer's next bytes. Raises `ConfigurationError` for a base URL that would
-    send the key in the clear, and for proxies and certificates of the environment that cannot be used.
+    send the key in the clear, for proxies and certificates of the environment that cannot be used, and, when Gong has
+    answered, for a clock that is ahead of Gong's.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Transport:
         self._max_attempts = max_attempts
         self._timeout = Timeout(connect=_CONNECT_SECONDS, read=read_seconds)
         self._closed = False
+        self._knows_the_time = False
         self._rng = rng or random.Random()
         self._lock = threading.Lock()
         self._mine = threading.local()
@@ -188,11 +192,27 @@ class Transport:
                 ) from None
             return _in_short(error), None
         self._learn_latency(time.monotonic() - began)
+        self._check_clock(response)
         return f"status {response.status}", response
 
     def _check_stopped(self) -> None:
         if self._closed or self.stopped.is_set():
             raise WalkStopped("stopped on request")
+
+    def _check_clock(self, response: BaseHTTPResponse) -> None:
+        """Refuses a clock that is ahead of Gong's: what it takes for covered would never be asked for again."""
+        if self._knows_the_time:
+            return
+        try:
+            theirs = email.utils.parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+        except (TypeError, ValueError):
+            return
+        ahead = time.time() - theirs
+        if ahead > _CLOCK_SECONDS:
+            raise ConfigurationError(
+                f"this machine's clock is {ahead:,.0f} seconds ahead of Gong's: set it, then run again"
+            )
+        self._knows_the_time = True
 
     def _hold_back(self, seconds: float, in_all: float) -> None:
         """Makes all who share the key wait; raises when this one request has been held back for too long."""

@@ -11,22 +11,25 @@ from gong_source.tables import CALL_ARRIVALS, CALL_WINDOWS, LOAD_ID_COLUMN
 from gong_source.windows import days_before, now, utc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gong_source.runs.pipeline import Warehouse
 
 # How far back arrivals tell of the tenant as it is today.
 ARRIVAL_DAYS = 90
 _SAFE_SHARE = 0.8
 
-# The new calls of all loads after the last one recorded: what a run that dies leaves out, the next one takes in.
-# A call is late if an earlier load had asked for its time.
+# The new calls of all loads from the last one recorded: what a run that dies leaves out, the next one takes in, also
+# of a load of which it left only the calls. A call is late if an earlier load had asked for its time.
 _RECORD = f"""
     insert into {{dataset}}.{CALL_ARRIVALS.name} (id, first_seen_at, load_id, mode, is_late)
     with fresh as (
-        select c.id, c.call_time, c.workspace_id, c.{LOAD_ID_COLUMN} as load_id, l.inserted_at
+        select c.id, c.call_time, c.workspace_id, c.{LOAD_ID_COLUMN} as load_id,
+            coalesce(l.inserted_at, current_timestamp) as inserted_at
         from {{dataset}}.calls as c
-        join {{dataset}}._dlt_loads as l on l.load_id = c.{LOAD_ID_COLUMN} and l.status = 0
+        left join {{dataset}}._dlt_loads as l on l.load_id = c.{LOAD_ID_COLUMN} and l.status = 0
         left join {{dataset}}.{CALL_ARRIVALS.name} as a on a.id = c.id
-        where a.id is null and c.{LOAD_ID_COLUMN} > %s
+        where a.id is null and c.{LOAD_ID_COLUMN} >= %s
     ),
     modes as (
         select {LOAD_ID_COLUMN} as load_id, max(mode) as mode from {{dataset}}.{CALL_WINDOWS.name} group by 1
@@ -58,8 +61,11 @@ _LATE = f"""
 """
 
 
-def record_arrivals(warehouse: Warehouse) -> None:
-    """Records the calls that are not in `call_arrivals` yet; what is recorded never changes."""
+def record_arrivals(warehouse: Warehouse, load_ids: Sequence[str] = ()) -> None:
+    """Records the calls that are not in `call_arrivals` yet; what is recorded never changes.
+
+    `load_ids` are this run's: by a clock that was set back, they may come before what is recorded.
+    """
     found = warehouse.query(_NEWEST)
     if not found:
         if not warehouse.query("select count(*) from {dataset}.calls"):
@@ -67,8 +73,9 @@ def record_arrivals(warehouse: Warehouse) -> None:
         warehouse.load(rows_source(CALL_ARRIVALS, []))  # to a dataset from before there was the table
         found = warehouse.query(_NEWEST)
     recorded, loaded = found[0]
-    if loaded is not None and (recorded is None or recorded < loaded):
-        warehouse.execute(_RECORD, recorded or "")
+    first = min([*load_ids, recorded or ""]) if load_ids else recorded or ""
+    if loaded is not None and (recorded is None or recorded < loaded or first < recorded):
+        warehouse.execute(_RECORD, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ def read_delays(warehouse: Warehouse, lookback_days: float) -> Delays | None:
     rows = warehouse.query(_LATE, days_before(now(), ARRIVAL_DAYS))
     delays = [(mode, (utc(seen) - utc(time)).total_seconds() / 86400) for mode, seen, time in rows]
     synced = sorted(delay for mode, delay in delays if mode == "sync")
-    beyond = sum(mode != "sync" and delay > lookback_days for mode, delay in delays)
+    beyond = sum(mode in {"backfill", "repair"} and delay > lookback_days for mode, delay in delays)
     if not synced and not beyond:
         return None
     shown = synced or [0.0]

@@ -162,7 +162,7 @@ def load_ranges(
         result.waited_seconds = client.transport.usage.waited_seconds
         result.seconds = time.monotonic() - began
     with warehouse.connected():
-        record_arrivals(warehouse)
+        record_arrivals(warehouse, load_ids)
         result.calls_changed = _changed(warehouse, load_ids)
     result.seconds = time.monotonic() - began
     _judge(walk, result)
@@ -174,7 +174,7 @@ def _load_chunks(
     """Loads the walk to its end and returns the load ids; `result` tells of each chunk that is loaded."""
     report = walk.on_passed_over = _reporter(run, result, walk)
     start = watermark if watermark is not None else result.ranges[0].start
-    result.watermark = watermark
+    result.watermark = None if watermark is None else run.ledger.watermark
     load_ids: list[str] = []
     while (walked := next(walk, None)) is not None:
         walk.put_back(walked)
@@ -182,7 +182,7 @@ def _load_chunks(
             walk,
             converter,
             mode=result.command,
-            watermark=result.watermark,
+            watermark=watermark,
             covered=run.ledger.covered,
             also_create=(CALL_ARRIVALS,),
             max_calls=_CALLS_PER_CHUNK,
@@ -191,7 +191,7 @@ def _load_chunks(
             on_window=report,
         )
         load_ids += run.warehouse.load(chunk_source(package, start))
-        result.watermark = package.watermark
+        result.watermark = watermark = package.watermark
         result.calls_received += package.calls
         result.windows += len(package.rows)
         result.surprises += package.surprises

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gong_source.tables import CALL_WINDOWS, LOAD_ID_COLUMN, VERIFICATIONS
-from gong_source.windows import Window, days_before, now, subtract, union, utc
+from gong_source.windows import Coverage, Window, days_before, intersect, now, subtract, union, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,17 +93,24 @@ class Ledger:
     def _last_left_open(self, opened_by: Callable[[Entry], Window | None]) -> list[Window]:
         """What `opened_by` tells of each entry, less what later entries asked for again."""
         opened: list[Window] = []
-        for entry in self.entries:
-            opened = subtract(opened, [entry.window])
-            if (window := opened_by(entry)) is not None:
-                opened = union([*opened, window])
-        return opened
+        later = Coverage()
+        for entry in reversed(self.entries):
+            last_asked = later.add(entry.window)
+            if last_asked and (window := opened_by(entry)) is not None:
+                opened += intersect([window], last_asked)
+        return union(opened)
 
 
 def read_ledger(warehouse: Warehouse, workspace_id: str | None) -> Ledger:
     """The ledger of `workspace_id`, or of runs over all workspaces if that is None."""
     entries = (_entry(row) for row in warehouse.query(_WALKED))
     return Ledger(tuple(entry for entry in entries if entry.workspace_id in {None, workspace_id}))
+
+
+def workspaces(warehouse: Warehouse) -> list[str]:
+    """The workspaces that runs have asked for by name."""
+    found = warehouse.query(f"select distinct workspace_id from {_LOADED} where workspace_id is not null order by 1")
+    return [str(workspace) for (workspace,) in found]
 
 
 def requests_today(warehouse: Warehouse) -> int:

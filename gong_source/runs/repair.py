@@ -114,8 +114,9 @@ class Comparison:
     def settle(self, share: float) -> dict[str, Window]:
         """The calls that Gong no longer lists, and may be marked so; to be asked after the last window compared.
 
-        Fills in `surplus` and `outcome` of each window. In an unsettled window a call may be away for a while only, and
-        where more than `share` of a window, or of a day in it, is gone a person has to say that it is.
+        Fills in `surplus` and `outcome` of each window. In an unsettled window a call may be away for a while only: of
+        more calls than are unsettled some are gone, but which ones shows later. Where more than `share` of a window, or
+        of a day in it, is gone a person has to say that it is.
         """
         places = {i: place for i, place in self._gone.items() if i not in self._elsewhere}
         gone = {i: window for i, (window, _) in places.items()}
@@ -124,7 +125,7 @@ class Comparison:
         masses = {place[0] for place, count in by_day.items() if is_mass(count, self._held[place], share)}
         for found in self.windows:
             found.surplus = counts[found.window]
-            if found.unsettled and not (found.missing or found.changed):
+            if found.surplus <= found.unsettled and found.unsettled and not (found.missing or found.changed):
                 found.outcome = "unsettled"
             elif found.window in masses or is_mass(found.surplus, found.held, share):
                 found.outcome = "refused"

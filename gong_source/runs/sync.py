@@ -33,7 +33,7 @@ def sync(
         moment = now()
         start = _start(settings, run, moment)
         result = LoadResult("sync", missing(run.ledger, start, moment, settings.lookback_days), notes=run.notes)
-        load_ranges(run, result, watermark=run.ledger.watermark or start)
+        load_ranges(run, result, watermark=max(run.ledger.watermark or start, start))
         if result.status == "done" and settings.verify_days:
             _verify(run, settings, result)
     return result
@@ -67,8 +67,13 @@ def _start(settings: GongSettings, run: Run, moment: datetime) -> datetime:
         if start >= moment:
             raise ConfigurationError(f"start_date: {settings.start_date} lies in the future")
         return start
-    if run.ledger.sync_start is not None:
-        return run.ledger.sync_start
+    begun = run.ledger.sync_start
+    if begun is not None and begun >= moment:
+        raise ConfigurationError(
+            f"this machine's clock says {iso(moment)}, but calls are loaded from {iso(begun)}: set it"
+        )
+    if begun is not None:
+        return begun
     start = days_before(moment, DEFAULT_DAYS)
     run.note(
         f"no start date is set: taking the last {DEFAULT_DAYS} days, from {iso(start)}; set"

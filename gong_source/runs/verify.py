@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gong_source.connection import connect, resolve_settings
 from gong_source.errors import ConfigurationError, QuotaExhausted, RequestFailed, WalkStopped
 from gong_source.runs.chunks import LoadResult, Status, load_ranges
-from gong_source.runs.ledger import read_ledger
+from gong_source.runs.ledger import read_ledger, workspaces
 from gong_source.runs.lost import windows_with_losses
 from gong_source.runs.narrow import MOST_REQUESTS, Counter, is_mass, narrow
 from gong_source.runs.pipeline import Target
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.connection import GongSettings
-    from gong_source.runs.ledger import Ledger
     from gong_source.runs.narrow import Counted
     from gong_source.runs.run import Control, Run
 
@@ -138,7 +137,7 @@ def verify(
     """
     settings = settings or resolve_settings()
     with open_run(target or Target(), settings, control, command="verify") as run:
-        ranges = _ranges(run.ledger, start, end)
+        ranges = _ranges(run, start, end)
         result = VerifyResult(ranges, deep, repair, notes=run.notes)
         share = float("inf") if accept_deletions else settings.max_deleted_share
         _verify(run, result, _Terms(repair, deep, share, settings.deleted_calls))
@@ -171,13 +170,17 @@ def verify_recent(run: Run, settings: GongSettings) -> VerifyResult | None:
     return result
 
 
-def _ranges(ledger: Ledger, start: datetime | None, end: datetime | None) -> list[Window]:
+def _ranges(run: Run, start: datetime | None, end: datetime | None) -> list[Window]:
     """What to verify: what was asked for, else all that the ledger covers."""
-    covered = ledger.covered
+    covered = run.ledger.covered
+    if not covered and (start is None or end is None):
+        others = ", ".join(workspaces(run.warehouse))
+        but = f", but in workspace {others}: name it with --workspace-id" if others else ""
+        raise ConfigurationError(
+            f"nothing has been loaded yet{but or '; run gong-source sync first, or give --from and --to'}"
+        )
     if start is None and end is None:
         return covered
-    if not covered and (start is None or end is None):
-        raise ConfigurationError("nothing has been loaded yet; run gong-source sync first, or give --from and --to")
     first = start if start is not None else covered[0].start
     last = min(end if end is not None else covered[-1].end, now())
     if first >= last:
@@ -188,9 +191,6 @@ def _ranges(ledger: Ledger, start: datetime | None, end: datetime | None) -> lis
 def _verify(run: Run, result: VerifyResult, terms: _Terms) -> None:
     """Runs the verification, fills in `result`, and writes its row."""
     began, moment = time.monotonic(), now_exactly()
-    if not result.ranges:
-        run.note("nothing has been loaded yet, so there is nothing to verify; run gong-source sync first")
-        return
     try:
         _compare(run, result, terms, moment)
     except QuotaExhausted as exhausted:
@@ -262,7 +262,11 @@ def _round(run: Run, result: VerifyResult, terms: _Terms, whole: Sequence[Counte
     refused = any(found.outcome == "refused" for found in result.windows)
     if not refused:
         mark_deleted(run.warehouse, gone, moment)
-    repaired = [w for w in result.windows if w.outcome == "differs" and not (refused and w.surplus)]
+    repaired = [
+        found
+        for found in result.windows
+        if found.outcome == "differs" and not (refused and found.surplus) and not found.surplus > found.unsettled > 0
+    ]
     for found in repaired:
         found.outcome = "repaired"
     return ended and not refused and bool(repaired)
