@@ -35,6 +35,9 @@ _EXIT_CODES = {"done": DONE, "failed": FAILED, "incomplete": INCOMPLETE, "paused
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for the rest of the process
     arguments = sys.argv[1:] if argv is None else argv
     args = _parser(simulate="simulate" in arguments).parse_args(arguments)
     # rows are trees without cycles: looking for garbage among them, and in all modules at the exit, is a fifth of a run
@@ -51,9 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _fail(args, error, PAUSED)
     except GongError as error:
         code = _fail(args, error, FAILED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FAILED
+    except OSError as error:
+        code = _fail(args, error, FAILED)
     return code
 
 
@@ -87,12 +89,18 @@ def _parser(*, simulate: bool = True) -> argparse.ArgumentParser:
     status = _command(commands, "status", _status, "show what the warehouse holds; sends no request")
     _add_options(status, *_TARGET_OPTIONS, "--workspace-id")
     demo = _command(commands, "demo", _demo, "load a simulated tenant into ./gong_demo.duckdb; needs no key")
-    demo.add_argument("--calls", type=int, default=3000, help="calls of the simulated tenant (default: 3000)")
+    demo.add_argument("--calls", type=_at_least_one, default=3000, help="calls of the simulated tenant (default: 3000)")
     serve = commands.add_parser("simulate", help="serve a local Gong API", description="Serve a local Gong API.")
     serve.set_defaults(run=_simulate, json=False, log_level="warning")
     if simulate:
         _add_simulator_arguments(serve)
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return number
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -101,7 +109,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--pipeline-name": {"default": "gong_calls", "help": "name of the dlt pipeline (default: gong_calls)"},
     "--publish": {"type": Path, "metavar": "PATH", "help": "then copy the DuckDB file to PATH, for its readers"},
     "--workspace-id": {"metavar": "ID", "help": "only this workspace's calls (default: all)"},
-    "--max-requests": {"type": int, "metavar": "N", "help": "stop cleanly after this many requests"},
+    "--max-requests": {"type": _at_least_one, "metavar": "N", "help": "stop cleanly after this many requests"},
 }
 _TARGET_OPTIONS = ("--destination", "--dataset", "--pipeline-name")
 
@@ -288,8 +296,18 @@ def _print(args: argparse.Namespace, as_json: dict[str, Any], text: str) -> None
     print(json.dumps(as_json) if args.json else text, flush=True)
 
 
-def _fail(args: argparse.Namespace, error: GongError, code: int) -> int:
-    """Says in one line what went wrong."""
+def _fail(args: argparse.Namespace, error: GongError | OSError, code: int) -> int:
+    """Says in one line what went wrong, as far as there is anybody to tell."""
+    try:
+        _tell(args, error, code)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        print(f"gong-source: {error}", file=sys.stderr)
+    return code
+
+
+def _tell(args: argparse.Namespace, error: GongError | OSError, code: int) -> None:
     if args.json:
         status = "paused" if code == PAUSED else "failed"
         retry_at = getattr(error, "retry_at", None)
@@ -302,10 +320,10 @@ def _fail(args: argparse.Namespace, error: GongError, code: int) -> int:
                     "error": type(error).__name__,
                     "retry_at": retry_at.isoformat().replace("+00:00", "Z") if retry_at else None,
                 }
-            )
+            ),
+            flush=True,
         )
-    print(f"gong-source: {error}", file=sys.stderr)
-    return code
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

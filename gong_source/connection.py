@@ -74,7 +74,7 @@ class GongSettings(BaseConfiguration):
             raise ConfigurationError(f"lookback_days: {self.lookback_days:g} must lie between 0 and 3650")
         if self.daily_request_budget < 1:
             raise ConfigurationError(f"daily_request_budget: {self.daily_request_budget} must be at least 1")
-        if self.max_wait_seconds < 0:
+        if not self.max_wait_seconds >= 0:
             raise ConfigurationError(f"max_wait_seconds: {self.max_wait_seconds:g} must not be negative")
         if not 0 <= self.verify_days <= 3650:
             raise ConfigurationError(f"verify_days: {self.verify_days:g} must lie between 0 and 3650")
@@ -167,5 +167,8 @@ def _first_line(error: Exception) -> str:
 def resolve_lookback() -> float:
     """The setting `lookback_days`, for a command that needs no access key."""
     set_defaults()
-    settings = resolve_configuration(GongSettings(), sections=SECTIONS, accept_partial=True)
+    try:
+        settings = resolve_configuration(GongSettings(), sections=SECTIONS, accept_partial=True)
+    except ConfigurationException as error:
+        raise ConfigurationError(f"[sources.gong]: {_first_line(error)}") from None
     return float(settings.lookback_days)

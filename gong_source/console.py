@@ -89,7 +89,7 @@ def load_text(result: LoadResult) -> str:
         lines.append(
             f"Gong is still processing calls in {len(result.unsettled)} windows; the next syncs ask for them again"
         )
-    if result.status == "done" and result.calls_received == 0:
+    if result.status == "done" and result.calls_received == 0 and result.requests:
         lines.append(
             "Gong listed no call: there is none in this range, or the key may not see calls (it answers alike)"
         )

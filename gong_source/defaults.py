@@ -6,10 +6,13 @@ import logging
 from typing import Any
 
 import dlt
+from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.providers import CustomLoaderDocProvider
 from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.configuration.specs import RuntimeConfiguration
 from dlt.common.runtime.anon_tracker import disable_anon_tracker
+
+from gong_source.errors import ConfigurationError
 
 _NAME = "gong_source defaults"
 _DEFAULTS: dict[str, Any] = {
@@ -22,7 +25,17 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def set_defaults() -> None:
-    """Adds the defaults behind all of dlt's other sources of configuration, so that each of those overrides them."""
+    """Adds the defaults behind all of dlt's other sources of configuration, so that each of those overrides them.
+
+    Raises `ConfigurationError` for a toml file that cannot be read.
+    """
+    try:
+        _set_defaults()
+    except ConfigurationException as error:
+        raise ConfigurationError(" ".join(str(error).split())) from None
+
+
+def _set_defaults() -> None:
     if any(provider.name == _NAME for provider in dlt.config.config_providers):
         return
     dlt.config.register_provider(CustomLoaderDocProvider(_NAME, lambda: _DEFAULTS, False, []))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from gong_source import Control, GongError, Target, backfill
+from gong_source import ConfigurationError, Control, GongError, Target, backfill
 from gong_source.windows import parse
 
 EXIT_CODES = {"done": 0, "failed": 1, "incomplete": 3, "paused": 4}
@@ -21,7 +21,7 @@ def main(first: str, last: str) -> int:
         )
     except GongError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, ConfigurationError) else 1
     print(f"{result.calls_received} calls in {result.windows} windows, {result.requests} requests")
     if result.message:
         print(result.message, file=sys.stderr)
@@ -29,4 +29,7 @@ def main(first: str, last: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
     sys.exit(main(*sys.argv[1:]))

@@ -1,13 +1,14 @@
 """What a scheduler runs: all calls that are missing, and the last days again.
 
-Configure by environment (SOURCES__GONG__...) or .dlt/*.toml; the exit code is that of `gong-source sync`.
+Configure by environment (SOURCES__GONG__...) or .dlt/*.toml; the exit code is that of `gong-source sync`, but 0 where
+another run is at work.
 """
 
 from __future__ import annotations
 
 import sys
 
-from gong_source import Control, DatasetLocked, GongError, Target, sync
+from gong_source import ConfigurationError, Control, DatasetLocked, GongError, Target, sync
 
 EXIT_CODES = {"done": 0, "failed": 1, "incomplete": 3, "paused": 4}
 
@@ -21,7 +22,7 @@ def main() -> int:
         return 0
     except GongError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, ConfigurationError) else 1
     print(f"{result.calls_received} calls received, {result.calls_changed} new or changed, {result.requests} requests")
     if result.message:
         print(result.message, file=sys.stderr)

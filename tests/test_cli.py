@@ -204,6 +204,112 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert simulator.requests == []
 
 
+@pytest.mark.parametrize("arguments", [["sync", "--json"], ["status", "--json"], ["check", "--json"]])
+def test_broken_toml_is_one_clear_line(arguments: list[str]) -> None:
+    """A configuration that cannot be read is wrong usage, whatever the command."""
+    Path(".dlt").mkdir()
+    Path(".dlt/config.toml").write_text("[sources.gong")
+
+    code, out, err = run_in_process(*arguments)
+
+    assert code == 2
+    assert json.loads(out)["error"] == "ConfigurationError"
+    assert "config.toml" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_setting_of_a_wrong_type_is_one_clear_line(command: Command) -> None:
+    """Also for a command that needs no key."""
+    code, _, err = command("status", SOURCES__GONG__LOOKBACK_DAYS="abc")
+
+    assert code == 2
+    assert "lookback_days" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sync", "--max-requests", "0"],
+        ["demo", "--calls", "-5"],
+        ["simulate", "--port", "99999"],
+        ["simulate", "--calls", "-1"],
+        ["simulate", "--fault", "status,status=abc"],
+    ],
+)
+def test_number_out_of_bounds_is_wrong_usage(
+    command: Command, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A number that makes no sense is told with the option's name."""
+    with pytest.raises(SystemExit) as left:
+        command(*arguments)
+
+    assert left.value.code == 2
+    assert f"argument {arguments[1]}: " in capsys.readouterr().err
+
+
+def test_time_zone_of_nowhere_is_told(command: Command) -> None:
+    """A simulated company has to be somewhere."""
+    code, _, err = command("simulate", "--time-zone", "Mars/Base")
+
+    assert code == 2
+    assert "Mars/Base" in err
+
+
+def test_budget_too_small_for_a_window_is_told(serve: Serve, command: Command) -> None:
+    """The same command would end in the same place again."""
+    code, _, err = command("sync", "--max-requests", "1", simulator=serve(nine_windows(3)), **QUARTER)
+
+    assert code == 4
+    assert "with a larger one: it was used up before a window was finished" in err
+
+
+def run_in_process(*arguments: str, **streams: Any) -> tuple[int, str, str]:
+    """Runs a command as a process of its own, in this folder."""
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    ran = subprocess.run([sys.executable, "-m", "gong_source.cli", *arguments], check=False, text=True, **piped)
+    return ran.returncode, ran.stdout or "", ran.stderr or ""
+
+
+def test_output_that_nobody_can_take_is_no_traceback() -> None:
+    """A full disk under the result is told in one line."""
+    with Path("/dev/full").open("w") as full:
+        code, _, err = run_in_process("status", "--json", stdout=full)
+
+    assert code == 1
+    assert len(err.strip().splitlines()) == 1
+    assert "No space left" in err
+
+
+def test_closed_standard_error_stops_nothing(serve: Serve) -> None:
+    """A run that may say nothing still loads."""
+    environment = {**os.environ, **environment_for(serve(tenant_of(10)))}
+
+    ran = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m gong_source.cli sync --json 2>&-"],
+        env=environment,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    assert (ran.returncode, json.loads(ran.stdout)["status"]) == (0, "done")
+    assert loaded() == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [((), 2), (("2026-01-01",), 2), (("x", "y"), 2), (("2026-02-01", "2026-01-01"), 2)]
+)
+def test_script_of_a_backfill_refuses_what_the_command_refuses(arguments: tuple[str, ...], code: int) -> None:
+    """Usage and dates, with the command's exit code and without a traceback."""
+    script = Path(__file__).parents[1] / "pipelines" / "backfill.py"
+
+    ran = subprocess.run([sys.executable, script, *arguments], check=False, capture_output=True, text=True)
+
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+
+
 def test_missing_key_names_the_settings_to_set(command: Command) -> None:
     """Without credentials the one line says which names to set."""
     code, _, err = command("sync")

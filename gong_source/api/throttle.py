@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -224,8 +224,8 @@ class Throttle:
         """This key's row, locked against all other threads and processes, written back if the block succeeds."""
         with self._lock:
             db = self._open()
-            db.execute("begin immediate")
             try:
+                db.execute("begin immediate")
                 found = db.execute(f"select {', '.join(_COLUMNS)} from throttle where key = ?", (self._key,)).fetchone()
                 row = dict(zip(_COLUMNS, found or (0.0, 0.0, "", 0, ""), strict=True))
                 before = dict(row)
@@ -236,8 +236,11 @@ class Throttle:
                         (self._key, *(row[name] for name in _COLUMNS)),
                     )
                 db.execute("commit")
-            except BaseException:
-                db.execute("rollback")
+            except BaseException as error:
+                with suppress(sqlite3.Error):  # none is left to roll back where the disk is full
+                    db.execute("rollback")
+                if isinstance(error, sqlite3.Error):
+                    raise ConfigurationError(f"requests cannot be counted in {self._path}: {error}") from None
                 raise
 
     def _open(self) -> sqlite3.Connection:

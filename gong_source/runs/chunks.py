@@ -237,6 +237,8 @@ def _judge(walk: Walk[Batch], result: LoadResult) -> None:
     cause = walk.stopped_by
     if isinstance(cause, QuotaExhausted):
         result.status, result.message, result.retry_at = "paused", str(cause), cause.retry_at
+        if cause.retry_at is None and not result.windows:
+            result.message += ", with a larger one: it was used up before a window was finished"
     elif isinstance(cause, WalkStopped):
         result.status, result.message, result.interrupted = "paused", "stopped on request; run it again to go on", True
     elif isinstance(cause, GongError):

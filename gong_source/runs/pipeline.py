@@ -189,7 +189,9 @@ def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[War
     """
     set_defaults()
     kind, place = check_target(target.destination, target.dataset, target.pipeline_name)
-    fingerprint = hashlib.sha256(f"{target.destination} {place} {target.dataset}".encode()).hexdigest()[:12]
+    fingerprint = hashlib.sha256(
+        f"{target.destination} {place} {target.dataset}".encode(errors="surrogateescape")
+    ).hexdigest()[:12]
     folder = Path(run_context().data_dir) / "gong_source" / f"{target.dataset}-{fingerprint}"
     dataset = f"dataset {target.dataset} in {place}"
     # beside a DuckDB file, where every machine that can load into it finds the lock

@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options: where to listen, which calls to make up, every setting, and faults."""
     where = parser.add_argument_group("address")
     where.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    where.add_argument("--port", type=int, default=0, help="port to listen on; 0 = any that is free (default: 0)")
+    where.add_argument(
+        "--port", type=_up_to(65535), default=0, help="port to listen on; 0 = any that is free (default: 0)"
+    )
     _add_tenant_arguments(parser.add_argument_group("calls"))
     settings = parser.add_argument_group("behaviour of the API")
     hints = get_type_hints(Settings)
@@ -65,7 +67,7 @@ def serve(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; print the address and the environment to set; return the exit code."""
     try:
         tenant, settings = _tenant(args), Settings(**_settings(args))
-    except ValueError as error:
+    except (KeyError, ValueError) as error:  # KeyError: a time zone that nobody knows
         print(f"gong simulator: {error}", file=sys.stderr)
         return 2
     simulator = Simulator(tenant, settings, args.faults, host=args.host, port=args.port)
@@ -94,7 +96,7 @@ def serve(args: argparse.Namespace) -> int:
 def _add_tenant_arguments(group: "argparse._ArgumentGroup") -> None:
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     shown = "(default: %(default)s)"
-    group.add_argument("--calls", type=int, default=1000, help=f"how many calls to make up {shown}")
+    group.add_argument("--calls", type=_up_to(10**9), default=1000, help=f"how many calls to make up {shown}")
     group.add_argument(
         "--start",
         type=_moment,
@@ -105,7 +107,7 @@ def _add_tenant_arguments(group: "argparse._ArgumentGroup") -> None:
         "--end", type=_moment, default=today, help="end of the calls, exclusive (default: today, 0:00 UTC)"
     )
     group.add_argument("--seed", type=int, default=0, help=f"the same seed makes the same calls {shown}")
-    group.add_argument("--users", type=int, default=25, help=f"how many users {shown}")
+    group.add_argument("--users", type=_up_to(10**6), default=25, help=f"how many users {shown}")
     group.add_argument("--workspaces", type=int, default=1, help=f"how many workspaces {shown}")
     group.add_argument("--time-zone", default="America/New_York", help=f"time zone of the company {shown}")
     group.add_argument(
@@ -164,6 +166,15 @@ def _show(default: Any) -> str:
     return ",".join(sorted(default)) if isinstance(default, frozenset) else str(default)
 
 
+def _up_to(most: int) -> Callable[[str], int]:
+    def value(text: str) -> int:
+        if not 0 <= (number := int(text)) <= most:
+            raise argparse.ArgumentTypeError(f"{text} must lie between 0 and {most}")
+        return number
+
+    return value
+
+
 def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     def value(text: str) -> Any:
         return None if text == "none" else parse(text)
@@ -198,7 +209,10 @@ def _parse_fault(text: str) -> Fault:
         name, _, value = pair.partition("=")
         if name not in hints or name == "kind":
             raise argparse.ArgumentTypeError(f"a fault has no {name!r}")
-        values[name] = _fault_value(name, value)
+        try:
+            values[name] = _fault_value(name, value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{name} is a number, not {value!r}") from None
     return Fault(**values)
 
 
