@@ -129,7 +129,7 @@ CALL_ARRIVALS = Table(
         Column("id", "text", "Gong's id of the call."),
         Column("first_seen_at", "timestamp", "When the load that first held the call was committed, UTC."),
         Column("load_id", "text", "That load, in _dlt_loads and call_windows."),
-        Column("mode", "text", "The run that brought it: sync, backfill or repair."),
+        Column("mode", "text", "The run that brought it: sync, backfill or repair; null if it died before it said so."),
         Column("is_late", "bool", "Whether its window had been asked for before, and the call was not listed then."),
     ),
 )
