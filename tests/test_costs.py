@@ -13,6 +13,8 @@ import pytest
 
 from gong_source.api.client import CALLS as CALLS_ENDPOINT
 from gong_source.api.client import Page
+from gong_source.api.throttle import Throttle
+from gong_source.api.transport import Transport
 from gong_source.api.walk import Walk
 from gong_source.connection import connect
 from gong_source.rows import calls_batch, page_times
@@ -147,3 +149,25 @@ def test_steps_of_python_per_call() -> None:
 
     assert len(batch.table) == 2000
     assert steps / 2000 < 12  # looking at each value took 32
+
+
+def test_steps_of_python_per_request(serve: Serve) -> None:
+    """A request goes out by urllib3 alone: what a session of requests does around it costs as much again."""
+    simulator = serve(Tenant.generate(100, start=START, end=END))
+    transport = Transport(simulator.base_url, "key", "secret", throttle=Throttle(100_000.0))
+    transport.send("GET", "/v2/calls")  # connects
+    steps = 0
+
+    def step(_frame: object, event: str, _arg: object) -> None:
+        nonlocal steps
+        steps += event in {"call", "c_call"}
+
+    sys.setprofile(step)
+    try:
+        for _ in range(20):
+            transport.send("GET", "/v2/calls", params={"fromDateTime": "2024-01-01T00:00:00Z"})
+    finally:
+        sys.setprofile(None)
+        transport.close()
+
+    assert steps / 20 < 1300  # by a session it took 1,740
