@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from gong_source.api.throttle import Rank, Throttle
 
 _CONNECT_SECONDS = 10.0
-_CLOCK_SECONDS = 300.0
+# What a clock is ahead by less than this, the lookback makes good.
+_CLOCK_SECONDS = 3600.0
 _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 # An empty result of a valid filter is a 404 with this text; any other 404 is a wrong address.
 _NO_ROWS = re.compile(r"^No .*found.*provided filters\.?$", re.IGNORECASE)
