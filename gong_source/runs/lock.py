@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from dlt.destinations.exceptions import DatabaseException
@@ -55,7 +55,8 @@ def file_lock(path: Path, *, dataset: str, command: str) -> Iterator[None]:
     except OSError as error:
         raise DestinationFailed(f"cannot lock {dataset}: {path}: {error.strerror or error}") from None
     try:
-        path.write_text(json.dumps({"pid": os.getpid(), "command": command, "since": iso(now())}))
+        with suppress(OSError):  # on a full disk others are still kept out, and the load will say so
+            path.write_text(json.dumps({"pid": os.getpid(), "command": command, "since": iso(now())}))
         yield
     finally:
         # before the release: whoever waits then finds its file gone, and takes a new one
