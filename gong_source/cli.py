@@ -98,9 +98,9 @@ def _parser(*, simulate: bool = True) -> argparse.ArgumentParser:
 
 
 def _at_least_one(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {

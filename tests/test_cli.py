@@ -231,8 +231,10 @@ def test_setting_of_a_wrong_type_is_one_clear_line(command: Command) -> None:
     "arguments",
     [
         ["sync", "--max-requests", "0"],
+        ["sync", "--max-requests", "many"],
         ["demo", "--calls", "-5"],
         ["simulate", "--port", "99999"],
+        ["simulate", "--port", "http"],
         ["simulate", "--calls", "-1"],
         ["simulate", "--fault", "status,status=abc"],
     ],
@@ -245,7 +247,9 @@ def test_number_out_of_bounds_is_wrong_usage(
         command(*arguments)
 
     assert left.value.code == 2
-    assert f"argument {arguments[1]}: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"argument {arguments[1]}: " in told
+    assert "number" in told
 
 
 def test_time_zone_of_nowhere_is_told(command: Command) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -130,25 +132,33 @@ def test_package_is_bounded_in_bytes(serve: Serve, settings_for: Callable[..., A
     assert 0 < small.calls == 2000 - rest.calls
 
 
+@contextmanager
+def python_steps() -> Iterator[Counter[str]]:
+    """Counts the calls of functions, of Python and of C, that this thread makes in the block."""
+    steps: Counter[str] = Counter()
+
+    def step(_frame: object, event: str, _arg: object) -> None:
+        if event in {"call", "c_call"}:
+            steps[event] += 1
+
+    sys.setprofile(step)
+    try:
+        yield steps
+    finally:
+        sys.setprofile(None)
+
+
 def test_steps_of_python_per_call() -> None:
     """Ordinary calls reach Arrow all at once, so that Python calls few functions for each of them."""
     tenant = Tenant.generate(2000, start=START, end=END)
     records = [tenant.served(call_id) for call_id in tenant.calls]
     pages = [Page(records[i : i + 100], 2000, None, "r", "calls", b"{}") for i in range(0, 2000, 100)]
-    steps = 0
 
-    def step(_frame: object, event: str, _arg: object) -> None:
-        nonlocal steps
-        steps += event in {"call", "c_call"}
-
-    sys.setprofile(step)
-    try:
+    with python_steps() as steps:
         batch = calls_batch(pages, YEAR, "started")
-    finally:
-        sys.setprofile(None)
 
     assert len(batch.table) == 2000
-    assert steps / 2000 < 12  # looking at each value took 32
+    assert steps.total() / 2000 < 12  # looking at each value took 32
 
 
 def test_steps_of_python_per_request(serve: Serve) -> None:
@@ -156,18 +166,10 @@ def test_steps_of_python_per_request(serve: Serve) -> None:
     simulator = serve(Tenant.generate(100, start=START, end=END))
     transport = Transport(simulator.base_url, "key", "secret", throttle=Throttle(100_000.0))
     transport.send("GET", "/v2/calls")  # connects
-    steps = 0
 
-    def step(_frame: object, event: str, _arg: object) -> None:
-        nonlocal steps
-        steps += event in {"call", "c_call"}
-
-    sys.setprofile(step)
-    try:
+    with python_steps() as steps:
         for _ in range(20):
             transport.send("GET", "/v2/calls", params={"fromDateTime": "2024-01-01T00:00:00Z"})
-    finally:
-        sys.setprofile(None)
-        transport.close()
+    transport.close()
 
-    assert steps / 20 < 1300  # by a session it took 1,740
+    assert steps.total() / 20 < 1300  # by a session it took 1,740

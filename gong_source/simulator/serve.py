@@ -168,9 +168,9 @@ def _show(default: Any) -> str:
 
 def _up_to(most: int) -> Callable[[str], int]:
     def value(text: str) -> int:
-        if not 0 <= (number := int(text)) <= most:
-            raise argparse.ArgumentTypeError(f"{text} must lie between 0 and {most}")
-        return number
+        if not text.isdecimal() or int(text) > most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {most}")
+        return int(text)
 
     return value
 
