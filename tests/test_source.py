@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,14 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from tenants import END, QUARTER_BEGINS, nine_windows
 
 from gong_source import gong, status, sync
+from gong_source.api.client import CALLS as CALLS_ENDPOINT
+from gong_source.api.walk import Walk
+from gong_source.connection import connect
+from gong_source.rows import page_times
 from gong_source.simulator import Call, Fault, Tenant
+from gong_source.source import CallsConverter, CallsPackage, chunk_source
 from gong_source.tables import CALLS
-from gong_source.windows import Window, iso, reach, utc
+from gong_source.windows import Window, iso, now, reach, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,20 +125,30 @@ def test_another_workspace_starts_from_its_own_beginning(serve: Serve, source: A
 
 
 def test_a_command_for_one_workspace_covers_nothing_for_all(
-    serve: Serve, source: Any, settings_for: SettingsFor, pipeline: dlt.Pipeline
+    serve: Serve, source: Any, settings_for: SettingsFor
 ) -> None:
-    """In the dataset and the pipeline of a command for one workspace, the library asks for all the others' time."""
-    tenant = Tenant.generate(400, start=days_ago(40), end=END, seed=3, workspaces=2)
+    """In the pipeline of a command for one workspace, the library asks again for the time of all the others."""
+    tenant = Tenant.generate(40, start=days_ago(40), end=END, seed=3, workspaces=2)
     simulator = serve(tenant)
-    start = iso(days_ago(40))
-    pipeline.run(source(simulator, start_date=start, workspace_id=tenant.workspace_ids[1]))
-    own = dlt.pipeline("gong_calls", destination=dlt.destinations.duckdb("gong_calls.duckdb"), dataset_name="gong")
-    sync(settings=settings_for(simulator, start_date=start, workspace_id=tenant.workspace_ids[0]))
+    one, other = tenant.workspace_ids
+    where = {"start_date": iso(days_ago(40)), "lookback_days": 0.0}
+    own = dlt.pipeline("gong_calls", destination=dlt.destinations.duckdb("own.duckdb"), dataset_name="gong")
+    own.run(source(simulator, **where))
+    reached = now()
+    tenant.add(Call("5", started=reached, fields={"workspaceId": other}))
+    while now() <= reached:
+        time.sleep(0.05)
+    # what a command for one workspace does to the state, which both find in the destination
+    client = connect(settings_for(simulator, workspace_id=one))
+    converter = CallsConverter(client, "started")
+    walk = Walk(client, CALLS_ENDPOINT, [Window(reached, now())], converter, page_times)
+    own.run(chunk_source(CallsPackage(walk, converter, mode="sync", watermark=reached), reached))
+    walk.close()
+    client.transport.close()
 
-    own.run(source(simulator, start_date=start))
+    own.run(source(simulator, **where))
 
-    with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:
-        assert connection.execute("select count(*) from gong.calls").fetchall() == [(400,)]
+    assert rows("select count(*), count(distinct id) from gong.calls") == [(41, 41)]
 
 
 def test_record_without_an_id_loads_nothing_and_says_so(serve: Serve, source: Any, pipeline: dlt.Pipeline) -> None:
