@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     SettingsFor = Callable[..., GongSettings]
 
 END = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+# Calls are drawn up to this moment and moved, so that office hours lie at the same distance from every END.
+DRAWN_UNTIL = datetime(2026, 3, 4, 17, tzinfo=UTC)
 FILE = Path("gong_calls.duckdb")
 ALL_COLUMNS = ", ".join(column.name for column in CALLS.columns)
 SMALL: dict[str, Any] = {"calls": 300, "days": 60}
@@ -44,9 +47,21 @@ def days_ago(days: float) -> datetime:
     return END - timedelta(days=days)
 
 
-def tenant_of(calls: int, days: float, **drawing: Any) -> Tenant:
-    """A tenant with calls in the last days."""
-    return Tenant.generate(calls, start=days_ago(days), end=END, seed=calls, **drawing)
+def tenant_of(calls: int, days: float, *, workspaces: int = 1, **drawing: Any) -> Tenant:
+    """A tenant with calls in the last days, the same ones at any time of any week."""
+    start = DRAWN_UNTIL - timedelta(days=days)
+    drawn = Tenant.generate(calls, start=start, end=DRAWN_UNTIL, seed=calls, workspaces=workspaces, **drawing)
+    return Tenant(map(_moved, drawn.calls.values()), workspaces=workspaces)
+
+
+def _moved(call: Call) -> Call:
+    """The call, as far from END as it was drawn from DRAWN_UNTIL."""
+    shift = END - DRAWN_UNTIL
+    return replace(
+        call,
+        scheduled=call.scheduled and call.scheduled + shift,
+        started=call.started and call.started + shift,
+    )
 
 
 def mirror(
