@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,6 +17,7 @@ from servers import Emulator, PostgresServer, bigquery_emulator, duckdb_extensio
 
 from gong_source.connection import GongSettings, resolve_settings
 from gong_source.simulator import Fault, Settings, Simulator, Tenant
+from gong_source.windows import next_midnight
 
 Serve = Callable[..., Simulator]
 
@@ -34,6 +36,15 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def one_day() -> None:
+    """A test that counts the requests of a UTC day lies within one: shortly before midnight, it begins after it."""
+    moment = datetime.now(UTC)
+    left = (next_midnight(moment) - moment).total_seconds()
+    if left < 60:
+        time.sleep(left)
 
 
 @pytest.fixture

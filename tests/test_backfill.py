@@ -179,6 +179,7 @@ def test_daily_quota_is_finished_over_several_days(
     assert ids() == sorted(tenant.calls)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_daily_budget_leaves_room_for_others_and_is_known_across_machines(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

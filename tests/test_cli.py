@@ -132,6 +132,7 @@ def test_first_sync_without_a_start_date_says_so(serve: Serve, command: Command)
     assert "50 calls received" in out
 
 
+@pytest.mark.usefixtures("one_day")
 def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve, command: Command) -> None:
     """All facts of `status` come from the warehouse."""
     simulator = serve(tenant_of(300))

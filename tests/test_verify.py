@@ -671,6 +671,7 @@ def test_a_workspace_is_verified_by_itself(serve: Serve, settings_for: SettingsF
 # --- within a sync
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_sync_can_verify_the_last_days(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
