@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from gong_source.simulator import Fault, Tenant
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gong_source.simulator import Simulator
 
@@ -153,11 +154,12 @@ def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve, com
 
 
 def test_status_of_nothing_says_never(command: Command) -> None:
-    """Before the first sync there is nothing to show, and that is no error."""
+    """Before the first sync there is nothing to show, and that is no error; no file is made for it."""
     code, out, _ = command("status")
 
     assert code == 0
     assert "never" in out
+    assert [*Path().iterdir()] == []
 
 
 @pytest.mark.parametrize(
@@ -355,25 +357,45 @@ def test_no_network_is_one_clear_line(command: Command) -> None:
     assert "ConnectionRefused" in err
 
 
+@contextmanager
+def opened_by_another(*, read_only: bool) -> Iterator[int]:
+    """Has a program of its own hold the DuckDB file; yields its PID."""
+    code = f"import duckdb; c = duckdb.connect('gong_calls.duckdb', {read_only}); print(1, flush=True); input()"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        yield holder.pid
+        holder.communicate("")
+
+
+def test_what_only_reads_takes_the_file_beside_readers(
+    serve: Serve, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status and a plan need a file that can be read; they wait for no dashboard."""
+    monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
+    simulator = serve(tenant_of(100))
+    assert command("sync", simulator=simulator)[0] == 0
+
+    with opened_by_another(read_only=True):
+        told = command("status", "--json")[:2]
+        planned = command("backfill", "--plan", "--from", iso(END - timedelta(days=60)), simulator=simulator)[0]
+        refused = command("sync", simulator=simulator)[0]
+
+    assert (told[0], json.loads(told[1])["rows"]) == (0, 100)
+    assert (planned, refused) == (0, 1)
+
+
 def test_locked_file_names_the_holder(serve: Serve, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A DuckDB file that another program has open is told with that program's PID; the next sync loses nothing."""
     monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
     simulator = serve(tenant_of(100))
-    holder = subprocess.Popen(
-        [sys.executable, "-c", "import duckdb; c = duckdb.connect('gong_calls.duckdb'); print(1, flush=True); input()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
+    with opened_by_another(read_only=False) as pid:
         code, _, err = command("sync", simulator=simulator)
-        holder.communicate("")
     after, out, _ = command("sync", simulator=simulator)
 
     assert code == 1
-    assert f"PID {holder.pid}" in err
+    assert f"PID {pid}" in err
     assert (after, "100 calls received" in out) == (0, True)
 
 

@@ -76,8 +76,8 @@ def check_file(path: Path, dataset: str) -> None:
         raise DestinationFailed(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def factory(destination: str) -> Any:
-    """The dlt destination of that name."""
+def factory(destination: str, *, write: bool = True) -> Any:
+    """The dlt destination of that name; a DuckDB file is opened to be read alone, unless `write` says more."""
     if destination == "postgres":
         from gong_source.runs.postgres import Postgres
 
@@ -85,7 +85,11 @@ def factory(destination: str) -> Any:
     if destination in {"duckdb", "ducklake"}:
         from gong_source.runs.duckdb import DuckDB, DuckLake
 
-        return DuckDB() if destination == "duckdb" else DuckLake()
+        if destination == "ducklake":
+            return DuckLake()
+        file = DuckDB()
+        file.read_only = not write
+        return file
     # by attribute: by name, dlt would first look into a module called like the current folder
     return getattr(dlt.destinations, destination)()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 from collections import ChainMap
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,7 +38,12 @@ _OTHER_NAMES = {"worker_threads": "threads", "max_memory": "memory_limit"}
 
 
 class DuckDB(duckdb):
-    """The destination `duckdb`, under its own name: that is where its settings are, and how its file is called."""
+    """The destination `duckdb`, under its own name: that is where its settings are, and how its file is called.
+
+    With `read_only`, it takes a file beside other readers, without write access; one that is not there is empty.
+    """
+
+    read_only = False
 
     @cached_property
     def bounds(self) -> dict[str, Any]:
@@ -63,7 +69,11 @@ class DuckDB(duckdb):
     def client(self, schema: Schema, initial_config: Any = None) -> DuckDbClient:
         """A client with DuckDB kept to `bounds`, which all clients share."""
         client = cast("_Client", super().client(schema, initial_config))
-        chosen = client.sql_client.credentials.global_config or {}
+        credentials = client.sql_client.credentials
+        if self.read_only:
+            credentials.read_only = Path(credentials.database).exists()
+            credentials.database = credentials.database if credentials.read_only else ":memory:"
+        chosen = credentials.global_config or {}
         for name in map(str.lower, chosen):
             self.bounds.pop(_OTHER_NAMES.get(name, name), None)
         client.bounds = self.bounds

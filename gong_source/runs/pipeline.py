@@ -182,7 +182,7 @@ class Warehouse:
 
 @contextmanager
 def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[Warehouse]:
-    """Opens `target`; with `write`, as its only writer.
+    """Opens `target`; with `write`, as its only writer, else to read alone.
 
     The pipeline's working folder belongs to one dataset in one place, so that two datasets never share pending packages
     or state. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`.
@@ -199,7 +199,7 @@ def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[War
     with ExitStack() as stack:
         if write:
             stack.enter_context(file_lock(lock_file, dataset=dataset, command=command))
-        warehouse = Warehouse(_pipeline(target, folder), place, kind)
+        warehouse = Warehouse(_pipeline(target, folder, write=write), place, kind)
         if write:
             try:
                 warehouse.confirm = stack.enter_context(kind.lock(warehouse.pipeline, dataset, command))
@@ -208,12 +208,12 @@ def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[War
         yield warehouse
 
 
-def _pipeline(target: Target, folder: Path) -> dlt.Pipeline:
+def _pipeline(target: Target, folder: Path, *, write: bool) -> dlt.Pipeline:
     try:
         return dlt.pipeline(
             target.pipeline_name,
             pipelines_dir=str(folder),
-            destination=factory(target.destination),
+            destination=factory(target.destination, write=write),
             dataset_name=target.dataset,
         )
     except Exception as error:
