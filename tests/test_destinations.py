@@ -247,3 +247,36 @@ def test_missing_driver_or_credentials_are_one_line_that_says_what_to_do(
     assert (code, printed.out) == (2, "")
     assert len(printed.err.splitlines()) == 1
     assert told in printed.err
+
+
+@pytest.mark.parametrize(
+    ("credentials", "told"),
+    [
+        ("postgresql://user:s3cr3t@server:5432/database", "another destination is named by --destination"),
+        ("postgresql://user:s3cr3t@server:port/database", "the path of a file, not an address"),
+        ("s3://bucket/gong.duckdb", "the path of a file, not an address"),
+        ("md:database", "the path of a file, not an address"),
+        (":memory:", "set DESTINATION__DUCKDB__CREDENTIALS=<path of the file>"),
+        (":pipeline:", "set DESTINATION__DUCKDB__CREDENTIALS=<path of the file>"),
+    ],
+)
+def test_what_is_no_file_is_no_place_for_duckdb(
+    credentials: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own_place: Path,
+) -> None:
+    """Exit code 2 and one line without the address; no file is made that nobody would look for."""
+    for name in ("ACCESS_KEY", "ACCESS_KEY_SECRET"):
+        monkeypatch.setenv(f"SOURCES__GONG__CREDENTIALS__{name}", "key")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", credentials)
+
+    code = main(["sync"])
+
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, "")
+    assert len(printed.err.splitlines()) == 1
+    assert told.lower() in printed.err.lower()
+    assert "s3cr3t" not in printed.err
+    assert [*own_place.iterdir()] == []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.storages.configuration import WithLocalFiles
 
@@ -117,7 +118,7 @@ def _configuration(destination: str, dataset: str, pipeline_name: str) -> Any:
             f"destination {destination} is not configured: set {_WHOLE[destination].format(settings)}"
             f"{f' (or {names})' if names else ''}, or write it to .dlt/secrets.toml"
         ) from None
-    except ConfigurationException as error:
+    except (ConfigurationException, DestinationException, RuntimeError) as error:  # the last: of `:pipeline:`
         raise ConfigurationError(
             f"destination {destination} is not configured: {_first_line(error)} Set"
             f" {_WHOLE[destination].format(settings)}, or write it to .dlt/secrets.toml"
@@ -140,6 +141,17 @@ _WHOLE = {
 
 def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
+def _duckdb_place(config: Any) -> str:
+    credentials = config.credentials
+    # dlt takes the last part of an address, or all of it, for the name of a file in this folder
+    if credentials.drivername != "duckdb" or credentials.host or re.search(r"/(md:|\w+:/)", credentials.database):
+        raise ConfigurationError(
+            "destination duckdb: its credentials are the path of a file, not an address;"
+            " another destination is named by --destination"
+        )
+    return str(config.data_location())
 
 
 def _bigquery_place(config: Any) -> str:
@@ -265,7 +277,7 @@ def _finish_postgres(client: Any) -> None:
 
 
 KINDS = {
-    "duckdb": Kind(("duckdb",), lambda config: str(config.data_location()), _file_alone, finish=_finish_duckdb),
+    "duckdb": Kind(("duckdb",), _duckdb_place, _file_alone, finish=_finish_duckdb),
     "ducklake": Kind(("duckdb", "psycopg2"), _lake_place, _lake_lock, finish=_finish_duckdb),
     "postgres": Kind(
         ("psycopg2", "adbc_driver_manager", "adbc_driver_postgresql"),
