@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mirrors import SMALL, days_ago, mirror, table, tenant_of, truth
+from mirrors import SMALL, between, change, days_ago, environment_for, mirror, rows, started, table, tenant_of, truth
 
-from gong_source import Target, backfill, sync, verify
+from gong_source import Target, backfill, status, sync, verify
 from gong_source.errors import DestinationFailed
 from gong_source.runs import duckdb
-from gong_source.runs.pipeline import open_warehouse
+from gong_source.runs.pipeline import Warehouse, open_warehouse
 from gong_source.source import rows_source
 from gong_source.tables import VERIFICATIONS
 from gong_source.windows import iso
@@ -39,7 +40,7 @@ def test_package_killed_while_it_was_removed(serve: Serve, settings_for: Setting
     """An extracted package of which only the folder is left is dropped, and the run does its work."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     sync(settings=settings)
-    (working_folder() / "normalize/extracted/1795378909.1075919").mkdir(parents=True)
+    (working_folder() / "normalize/extracted/9999999999.1075919").mkdir(parents=True)
 
     assert sync(settings=settings).status == "done"
     assert table() == truth(tenant)
@@ -59,6 +60,91 @@ def test_package_killed_before_its_schema_was_saved(serve: Serve, settings_for: 
     shutil.copytree("schemas", schemas)
 
     assert verify(settings=settings).outcome == "clean"
+
+
+_DIES_WHEN_TOLD = """
+import os
+from dlt.common.storages.{module} import {storage} as storage
+
+done = storage.{method}
+
+def die(self, *arguments, **more):
+    if {condition}:
+        os._exit(9)
+    return done(self, *arguments, **more)
+
+storage.{method} = die
+
+from gong_source import sync
+sync()
+"""
+_MARK = {
+    "module": "load_storage",
+    "storage": "LoadStorage",
+    "method": "complete_load_package",
+    "condition": "True",
+}
+_MOVE = {
+    "module": "file_storage",
+    "storage": "FileStorage",
+    "method": "atomic_rename",
+    "condition": "arguments[0].startswith('normalized') and arguments[1].startswith('loaded')",
+}
+
+
+@pytest.mark.parametrize("point", [_MARK, _MOVE], ids=["before dlt marks it", "before dlt moves it"])
+def test_package_killed_when_it_was_loaded(serve: Serve, settings_for: SettingsFor, point: dict[str, str]) -> None:
+    """A package that the destination tells of is not loaded once more, and stops no later run."""
+    tenant, simulator, settings = mirror(serve, settings_for, SMALL)
+    tenant.edit(next(iter(between(tenant, days_ago(5), days_ago(0)))), title="edited")
+
+    died = started(_DIES_WHEN_TOLD.format(**point), environment_for(simulator))
+    died.join()
+    again = sync(settings=settings)
+
+    assert died.exitcode == 9
+    assert again.status == "done"
+    assert table() == truth(tenant)
+    assert rows("select load_id from gong._dlt_loads group by load_id having count(*) > 1") == []
+    assert not [*working_folder().glob("load/normalized/*")]
+
+
+def test_package_older_than_a_load_of_another_machine(
+    serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one machine left unloaded undoes nothing of what another has loaded since; it is asked for again."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    edited, deleted = between(tenant, days_ago(50), days_ago(20))[:2]
+    monkeypatch.setenv("DLT_DATA_DIR", "one")
+    with monkeypatch.context() as dying:
+        dying.setattr(Warehouse, "_load", lambda self: sys.exit(9))
+        with pytest.raises(SystemExit):
+            backfill(days_ago(60), days_ago(10), refresh=True, settings=settings)
+    pending = [*working_folder().glob("load/normalized/*")]
+    tenant.edit(edited, title="edited")
+    tenant.delete(deleted)
+    monkeypatch.setenv("DLT_DATA_DIR", "another")
+    assert verify(deep=True, repair=True, settings=settings).outcome == "repaired"
+
+    monkeypatch.setenv("DLT_DATA_DIR", "one")
+    assert sync(settings=settings).status == "done"
+
+    assert len(pending) == 1
+    assert table() == truth(tenant)
+
+
+def test_load_that_dlt_tells_of_twice_counts_once(serve: Serve, settings_for: SettingsFor) -> None:
+    """So it is where a plain dlt pipeline was killed in the moment between the destination's mark and its own."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    before = status()
+    change("insert into gong._dlt_loads from gong._dlt_loads")
+    change("delete from gong.call_arrivals")
+
+    after = status()
+    sync(settings=settings)
+
+    assert (after.windows, after.requests_today) == (before.windows, before.requests_today)
+    assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(len(tenant), len(tenant))]
 
 
 def test_too_little_memory_says_what_to_set_and_loses_nothing(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from gong_source.runs.ledger import LOADS
 from gong_source.source import rows_source
 from gong_source.tables import CALL_ARRIVALS, CALL_WINDOWS, LOAD_ID_COLUMN
 from gong_source.windows import days_before, now, utc
@@ -27,7 +28,7 @@ _RECORD = f"""
         select c.id, c.call_time, c.workspace_id, c.{LOAD_ID_COLUMN} as load_id,
             coalesce(l.inserted_at, current_timestamp) as inserted_at
         from {{dataset}}.calls as c
-        left join {{dataset}}._dlt_loads as l on l.load_id = c.{LOAD_ID_COLUMN} and l.status = 0
+        left join {LOADS} as l on l.load_id = c.{LOAD_ID_COLUMN}
         left join {{dataset}}.{CALL_ARRIVALS.name} as a on a.id = c.id
         where a.id is null and c.{LOAD_ID_COLUMN} >= %s
     ),
@@ -37,7 +38,7 @@ _RECORD = f"""
     asked as (
         select w.{LOAD_ID_COLUMN} as load_id, w.window_start, w.window_end, w.workspace_id
         from {{dataset}}.{CALL_WINDOWS.name} as w
-        join {{dataset}}._dlt_loads as l on l.load_id = w.{LOAD_ID_COLUMN} and l.status = 0
+        join {LOADS} as l on l.load_id = w.{LOAD_ID_COLUMN}
     ),
     late as (
         select distinct fresh.id from fresh join asked

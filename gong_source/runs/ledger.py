@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
     from gong_source.runs.pipeline import Warehouse
 
+# The packages that were loaded to their end; dlt tells twice of one that a kill ended in just that moment.
+LOADS = """
+    (select load_id, min(inserted_at) as inserted_at from {dataset}._dlt_loads where status = 0 group by load_id)
+"""
 _LOADED = f"""
-    {{dataset}}.{CALL_WINDOWS.name} as walked
-    join {{dataset}}._dlt_loads as loaded on loaded.load_id = walked.{LOAD_ID_COLUMN} and loaded.status = 0
+    {{dataset}}.{CALL_WINDOWS.name} as walked join {LOADS} as loaded on loaded.load_id = walked.{LOAD_ID_COLUMN}
 """
 _WALKED = f"""
     select window_start, window_end, mode, settled, fetched_at, requests, watermark, workspace_id

@@ -36,7 +36,8 @@ _MORE_MEMORY = (
     "; nothing is lost: allow DuckDB more memory and run it again, with"
     """ DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG='{"memory_limit": "1GB"}'"""
 )
-_HELD = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
+_LOADED_SINCE = "select load_id from {dataset}._dlt_loads where load_id >= %s and status = 0 and schema_name = 'gong'"
+_HELD = re.compile(r"Conflicting lock is held in (?:(.+?) \()?PID (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,16 @@ class Warehouse:
     def drain(self) -> bool:
         """Loads what an earlier run left behind, and says whether there was any.
 
-        dlt would do so on the next load and then skip that load's extract without a word. A package that a kill left
-        half made is dropped: the ledger does not tell of it, so this run asks for its windows again.
+        dlt would do so on the next load and then skip that load's extract without a word. What a kill left half made is
+        dropped, and what is older than a load that came through: this package itself, or one of another machine, whose
+        newer rows it would undo. The ledger does not tell of what is dropped, so this run asks for its windows again.
         """
         if not self.pipeline.has_pending_data:
+            return False
+        pending = [*self.pipeline.list_extracted_load_packages(), *self.pipeline.list_normalized_load_packages()]
+        if pending and self.query(_LOADED_SINCE, min(pending)):
+            logger.warning("dropping what an earlier run left: there is a load since")
+            self._drop()
             return False
         try:
             self.pipeline.normalize()
@@ -109,11 +116,15 @@ class Warehouse:
             logger.warning("dropping what an earlier run left unfinished: %s", _last_cause(error))
             if self.pipeline.list_normalized_load_packages():
                 self._load()
-            self.pipeline.drop()
-            self.restore()
+            self._drop()
             return False
         self._load()
         return True
+
+    def _drop(self) -> None:
+        """Forgets all packages and the local state."""
+        self.pipeline.drop()
+        self.restore()
 
     def load(self, source: DltSource) -> list[str]:
         """Extracts and loads one package, all of it or nothing, and returns its load id."""
@@ -227,8 +238,10 @@ def _explained(error: Exception, place: str, doing: str) -> GongError:
             return cause
     text = _last_cause(error)
     if held := _HELD.search(text):
+        # of a program in another container it tells no name
+        holder = f": {held[1]} (PID {held[2]})" if held[1] else ", outside of this container"
         return DestinationFailed(
-            f"{place} is open in another program: {held[1]} (PID {held[2]}); DuckDB lets one program at a time write."
+            f"{place} is open in another program{holder}; DuckDB lets one program at a time write."
             " Close it there and try again; nothing is lost"
         )
     step = f" in step {error.step}" if isinstance(error, PipelineStepFailed) else ""
