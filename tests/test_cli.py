@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -397,6 +398,27 @@ def test_locked_file_names_the_holder(serve: Serve, command: Command, monkeypatc
     assert code == 1
     assert f"PID {pid}" in err
     assert (after, "100 calls received" in out) == (0, True)
+
+
+def test_file_held_in_another_container(serve: Serve, command: Command) -> None:
+    """DuckDB then knows neither name nor PID of the holder; a run waits for it all the same, and says what is wrong."""
+    alone = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("processes may not be unshared here")
+    simulator = serve(tenant_of(10))
+    assert command("sync", simulator=simulator)[0] == 0
+
+    with opened_by_another(read_only=True):
+        ran = subprocess.run(
+            [*alone, sys.executable, "-m", "gong_source.cli", "sync"],
+            env={**os.environ, **environment_for(simulator)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert ran.returncode == 1
+    assert "is open in another program, outside of this container" in ran.stderr
 
 
 def test_folder_that_cannot_be_written_is_one_clear_line(serve: Serve, command: Command) -> None:
