@@ -14,6 +14,7 @@ import dlt
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.exceptions import MissingDependencyException
+from dlt.common.normalizers.naming.snake_case import NamingConvention
 from dlt.common.storages.configuration import WithLocalFiles
 
 from gong_source.errors import ConfigurationError, DestinationFailed
@@ -69,10 +70,14 @@ def check_target(destination: str, dataset: str, pipeline_name: str) -> tuple[Ki
 
 def check_file(path: Path, dataset: str) -> None:
     """Raises `ConfigurationError` or `DestinationFailed` if `path` cannot be a DuckDB file that holds `dataset`."""
-    if path.stem == dataset:
+    schema = NamingConvention().normalize_identifier(dataset)
+    # DuckDB's name for a file ends at the first dot, and there is no case in its names
+    if path.name.lstrip(".").split(".")[0].lower() == schema:
         raise ConfigurationError(
             f"DuckDB cannot tell dataset {dataset!r} from its file {path.name}; choose another --dataset or file"
         )
+    if schema in _DUCKDB_SCHEMAS:
+        raise ConfigurationError(f"DuckDB keeps {schema} for itself; choose another --dataset")
     if not path.parent.is_dir():
         raise DestinationFailed(f"cannot write {path}: there is no folder {path.parent}")
 
@@ -129,6 +134,7 @@ _OTHERS = (CALL_WINDOWS, CALL_ARRIVALS, VERIFICATIONS)
 _POSTGRES = 150_000  # the first with MERGE
 # What DuckDB says then, of a statement or of its commit.
 OUT_OF_MEMORY = re.compile(r"Out of Memory Error|(allocate|pin) (block|data) of size")
+_DUCKDB_SCHEMAS = ("information_schema", "pg_catalog", "system", "temp")
 _LAKE_CATALOGS = ("sqlite", "postgres", "postgresql")  # DuckDB's own file would let in one program at a time
 # The shortest way to configure each destination
 _WHOLE = {
