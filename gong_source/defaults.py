@@ -22,15 +22,23 @@ _DEFAULTS: dict[str, Any] = {
     "load": {"delete_completed_jobs": True, "truncate_staging_dataset": True},
     "data_writer": {"disable_compression": True},
 }
+# Settings of dlt that the commands cannot do with, and why.
+_REFUSED = {
+    ("load.raise_on_failed_jobs", False): "calls that could not be loaded would be missing without a word",
+    ("normalize.parquet_normalizer.add_dlt_id", True): "the tables have keys of their own, and no _dlt_id",
+}
 
 
 def set_defaults() -> None:
     """Adds the defaults behind all of dlt's other sources of configuration, so that each of those overrides them.
 
-    Raises `ConfigurationError` for a toml file that cannot be read.
+    Raises `ConfigurationError` for a toml file that cannot be read, and for what the commands cannot do with.
     """
     try:
         _set_defaults()
+        for (name, value), reason in _REFUSED.items():
+            if dlt.config.get(name, bool) is value:
+                raise ConfigurationError(f"dlt's setting {name} = {str(value).lower()}: {reason}; remove it")
     except ConfigurationException as error:
         raise ConfigurationError(" ".join(str(error).split())) from None
 

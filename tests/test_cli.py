@@ -190,6 +190,8 @@ def test_check_sends_one_request_and_says_what_the_key_sees(
         (["sync", "--dataset", "Gong_Calls"], {}, "choose another --dataset or file"),
         (["sync"], {"DESTINATION__DUCKDB__CREDENTIALS": "Gong.prod.duckdb"}, "choose another --dataset or file"),
         (["sync", "--dataset", "temp"], {}, "DuckDB keeps temp for itself"),
+        (["sync"], {"LOAD__RAISE_ON_FAILED_JOBS": "false"}, "load.raise_on_failed_jobs = false: calls that could not"),
+        (["sync"], {"NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID": "true"}, "add_dlt_id = true: the tables have keys"),
         (["sync"], {"SOURCES__GONG__CREDENTIALS__BASE_URL": "http://gong.example"}, "in the clear"),
         (["sync"], {"SOURCES__GONG__LOOKBACK_DAYS": "-1"}, "lookback_days"),
         (["sync"], {"SOURCES__GONG__REQUESTS_PER_SECOND": "0"}, "requests_per_second"),
@@ -209,6 +211,13 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert simulator.requests == []
+
+
+def test_dlts_own_progress_keeps_off_the_result(serve: Serve, command: Command) -> None:
+    """Stdout is for results, also where the user has dlt tell of its progress."""
+    _, out, _ = command("sync", "--json", simulator=serve(tenant_of(10)), PROGRESS="log")
+
+    assert json.loads(out)["status"] == "done"
 
 
 @pytest.mark.parametrize("arguments", [["sync", "--json"], ["status", "--json"], ["check", "--json"]])

@@ -60,6 +60,17 @@ def test_working_folder_of_any_name(
     assert table() == truth(tenant)
 
 
+def test_session_in_another_zone(serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instants stay instants, also where the user has Parquet hold them without a zone."""
+    monkeypatch.setenv("DATA_WRITER__FLAVOR", "spark")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__SESSION_TIMEZONE", "America/New_York")
+    tenant = tenant_of(50, 10)
+
+    sync(settings=settings_for(serve(tenant), start_date=iso(days_ago(10))))
+
+    assert table() == truth(tenant)
+
+
 def test_own_pipeline_and_the_commands_take_turns(serve: Serve, settings_for: SettingsFor) -> None:
     """What one loads the other goes on with, in the same tables; dlt's staging dataset is then beside them."""
     tenant, simulator, settings = mirror(serve, settings_for, SMALL)

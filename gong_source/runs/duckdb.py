@@ -151,6 +151,7 @@ class _MergeJob(RunnableLoadJob):
         key = ", ".join(map(client.escape_column_name, names))
         path = glob.escape(self._file_path)  # to DuckDB, [ * ? mean more than one file
         file = f"read_parquet({client.capabilities.escape_literal(path)})"
+        client.execute_sql("set TimeZone = 'UTC'")  # of what Parquet, of some flavors, holds without a zone
         with client.begin_transaction():
             client.execute_sql(
                 f"create or replace temporary table known as select {key} from {file} semi join {table} using ({key})"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.run_context import active as run_context
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -226,6 +227,7 @@ def _pipeline(target: Target, folder: Path, *, write: bool) -> dlt.Pipeline:
             pipelines_dir=str(folder),
             destination=factory(target.destination, write=write),
             dataset_name=target.dataset,
+            progress=NULL_COLLECTOR,  # stdout is for results
         )
     except Exception as error:
         raise _explained(error, str(folder), "write") from None
