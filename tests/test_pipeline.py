@@ -147,6 +147,20 @@ def test_load_that_dlt_tells_of_twice_counts_once(serve: Serve, settings_for: Se
     assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(len(tenant), len(tenant))]
 
 
+@pytest.mark.parametrize("name", ["calls", "call_windows", "call_arrivals", "_dlt_loads"])
+def test_table_dropped_by_hand(serve: Serve, settings_for: SettingsFor, name: str) -> None:
+    """The error says how to start over, and that works."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+    change(f"drop table gong.{name}")
+
+    with pytest.raises(DestinationFailed, match="bring it back, or drop the whole dataset"):
+        sync(settings=settings)
+
+    change("drop schema gong cascade")
+    assert sync(settings=settings).status == "done"
+    assert table() == truth(tenant)
+
+
 def test_too_little_memory_says_what_to_set_and_loses_nothing(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

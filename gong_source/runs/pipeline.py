@@ -37,6 +37,9 @@ _MORE_MEMORY = (
     "; nothing is lost: allow DuckDB more memory and run it again, with"
     """ DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG='{"memory_limit": "1GB"}'"""
 )
+_TABLE_GONE = (
+    "; what dlt once made there is gone: bring it back, or drop the whole dataset, with its schema, to load it anew"
+)
 _LOADED_SINCE = "select load_id from {dataset}._dlt_loads where load_id >= %s and status = 0 and schema_name = 'gong'"
 _HELD = re.compile(r"Conflicting lock is held in (?:(.+?) \()?PID (\d+)")
 
@@ -235,7 +238,8 @@ def _pipeline(target: Target, folder: Path, *, write: bool) -> dlt.Pipeline:
 
 def _explained(error: Exception, place: str, doing: str) -> GongError:
     """What went wrong with the warehouse, in one line; an error of ours from inside a load stays what it is."""
-    for cause in _causes(error):
+    causes = _causes(error)
+    for cause in causes:
         if isinstance(cause, GongError):
             return cause
     text = _last_cause(error)
@@ -248,6 +252,8 @@ def _explained(error: Exception, place: str, doing: str) -> GongError:
         )
     step = f" in step {error.step}" if isinstance(error, PipelineStepFailed) else ""
     hint = _MORE_MEMORY if OUT_OF_MEMORY.search(text) else ""
+    if any(isinstance(cause, DatabaseUndefinedRelation) for cause in causes):
+        hint = _TABLE_GONE
     return DestinationFailed(f"cannot {doing} {place}{step}: {text}{hint}")
 
 
