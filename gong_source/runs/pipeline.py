@@ -105,7 +105,7 @@ class Warehouse:
 
         dlt would do so on the next load and then skip that load's extract without a word. What a kill left half made is
         dropped, and what is older than a load that came through: this package itself, or one of another machine, whose
-        newer rows it would undo. The ledger does not tell of what is dropped, so this run asks for its windows again.
+        newer rows it would undo. What the ledger does not tell of then, this run asks for again.
         """
         if not self.pipeline.has_pending_data:
             return False
