@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -39,6 +40,21 @@ class GongCredentials(CredentialsConfiguration):
     """The access key's secret."""
     base_url: str = "https://api.gong.io"
     """The tenant's API address, as Gong's API page shows it."""
+
+    def parse_native_representation(self, native_value: Any) -> None:
+        """Takes them as one JSON object; raises `ValueError` for anything else."""
+        fields = json.loads(native_value)
+        if not isinstance(fields, dict) or not fields.keys() <= self.get_resolvable_fields().keys():
+            raise ValueError("not a JSON object of access_key, access_key_secret and base_url")
+        for name, value in fields.items():
+            self[name] = value
+
+    def on_resolved(self) -> None:
+        """Raises `ConfigurationError` for a key that is empty, as a secret that is not there often is."""
+        for name in ("access_key", "access_key_secret"):
+            self[name] = str(self[name]).strip()
+            if not self[name]:
+                raise ConfigurationError(f"Gong's {name} is empty: set SOURCES__GONG__CREDENTIALS__{name.upper()}")
 
 
 # dlt resolves these annotations at run time and knows unions only as Optional

@@ -190,6 +190,8 @@ def test_check_sends_one_request_and_says_what_the_key_sees(
         (["sync", "--dataset", "Gong_Calls"], {}, "choose another --dataset or file"),
         (["sync"], {"DESTINATION__DUCKDB__CREDENTIALS": "Gong.prod.duckdb"}, "choose another --dataset or file"),
         (["sync", "--dataset", "temp"], {}, "DuckDB keeps temp for itself"),
+        (["sync"], {"SOURCES__GONG__CREDENTIALS__ACCESS_KEY": " "}, "Gong's access_key is empty"),
+        (["sync"], {"SOURCES__GONG__CREDENTIALS": '["key", "secret"]'}, "not a JSON object of access_key"),
         (["sync"], {"LOAD__RAISE_ON_FAILED_JOBS": "false"}, "load.raise_on_failed_jobs = false: calls that could not"),
         (["sync"], {"NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID": "true"}, "add_dlt_id = true: the tables have keys"),
         (["sync"], {"SOURCES__GONG__CREDENTIALS__BASE_URL": "http://gong.example"}, "in the clear"),
@@ -232,6 +234,17 @@ def test_broken_toml_is_one_clear_line(arguments: list[str]) -> None:
     assert json.loads(out)["error"] == "ConfigurationError"
     assert "config.toml" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_key_as_one_json_object(serve: Serve, command: Command) -> None:
+    """As dlt takes the credentials of its own destinations."""
+    simulator = serve(tenant_of(10), access_key_secret=SECRET)
+    credentials = {"access_key": " key ", "access_key_secret": SECRET, "base_url": simulator.base_url}
+
+    code, out, _ = command("check", SOURCES__GONG__CREDENTIALS=json.dumps(credentials))
+
+    assert code == 0
+    assert "lists 10 calls" in out
 
 
 def test_setting_of_a_wrong_type_is_one_clear_line(command: Command) -> None:
