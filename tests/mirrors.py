@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 END = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 # Calls are drawn up to this moment and moved, so that office hours lie at the same distance from every END.
-DRAWN_UNTIL = datetime(2026, 3, 4, 17, tzinfo=UTC)
+DRAWN_UNTIL = datetime(2026, 3, 5, 17, tzinfo=UTC)
 FILE = Path("gong_calls.duckdb")
 ALL_COLUMNS = ", ".join(column.name for column in CALLS.columns)
 SMALL: dict[str, Any] = {"calls": 300, "days": 60}

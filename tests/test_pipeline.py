@@ -133,6 +133,7 @@ def test_package_older_than_a_load_of_another_machine(
     assert table() == truth(tenant)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_load_that_dlt_tells_of_twice_counts_once(serve: Serve, settings_for: SettingsFor) -> None:
     """So it is where a plain dlt pipeline was killed in the moment between the destination's mark and its own."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)

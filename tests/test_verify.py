@@ -34,7 +34,6 @@ from mirrors import (
 )
 
 from gong_source import ConfigurationError, Control, Window, backfill, cli, status, sync, verify
-from gong_source.api.plan import FIRST_PIECES
 from gong_source.console import status_text, verify_text
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.tables import VERIFICATIONS
@@ -562,8 +561,7 @@ def test_a_deep_verification_goes_on_where_the_quota_ended_it(
     for result in (first, second):
         assert (result.total("missing"), result.total("changed"), result.total("surplus")) == (1, 1, 1)
         assert result.marked_deleted == repair
-    # each part begins in nine windows of its own, whose last pages are half empty
-    assert sent(simulator) <= whole + 2 * FIRST_PIECES
+    assert sent(simulator) <= whole + 12
     ranges = rows("select verified_from, verified_to, gong_calls from gong.verifications order by finished_at, outcome")
     assert (ranges[1][0], ranges[1][1], ranges[1][2]) == (first.ranges[0].start, first.resume_from, None)
     assert (ranges[2][0], ranges[2][1]) == (first.resume_from, first.ranges[-1].end)
