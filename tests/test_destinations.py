@@ -255,6 +255,7 @@ def test_missing_driver_or_credentials_are_one_line_that_says_what_to_do(
         ("postgresql://user:s3cr3t@server:5432/database", "another destination is named by --destination"),
         ("postgresql://user:s3cr3t@server:port/database", "the path of a file, not an address"),
         ("s3://bucket/gong.duckdb", "the path of a file, not an address"),
+        ("duckdb://server/gong.duckdb", "the path of a file, not an address"),
         ("md:database", "the path of a file, not an address"),
         (":memory:", "set DESTINATION__DUCKDB__CREDENTIALS=<path of the file>"),
         (":pipeline:", "set DESTINATION__DUCKDB__CREDENTIALS=<path of the file>"),
