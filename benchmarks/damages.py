@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from gong_source.resources.declare import CALLS
 from gong_source.simulator import Call, Settings, Simulator, Tenant
-from gong_source.tables import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from gong_source.version import __version__
 
 if TYPE_CHECKING:
-    from gong_source.connection import GongCredentials, GongSettings, resolve_settings
     from gong_source.errors import (
         AccessDenied,
         AuthenticationFailed,
@@ -34,15 +33,16 @@ if TYPE_CHECKING:
     )
     from gong_source.runs.backfill import Plan, backfill, plan_backfill
     from gong_source.runs.check import CheckResult, check
-    from gong_source.runs.chunks import LoadResult, Progress
-    from gong_source.runs.pipeline import Target
-    from gong_source.runs.publish import publish
-    from gong_source.runs.repair import Difference
+    from gong_source.runs.load import LoadResult, Progress
     from gong_source.runs.run import Control
     from gong_source.runs.status import StatusResult, status
     from gong_source.runs.sync import sync
-    from gong_source.runs.verify import VerifyResult, verify
+    from gong_source.runs.verify.compare import Difference
+    from gong_source.runs.verify.verify import VerifyResult, verify
+    from gong_source.settings import GongCredentials, GongSettings, resolve_settings
     from gong_source.source import gong
+    from gong_source.warehouse.publish import publish
+    from gong_source.warehouse.warehouse import Target
     from gong_source.windows import Window
 
 _HOMES = {
@@ -54,32 +54,32 @@ _HOMES = {
     "Control": "gong_source.runs.run",
     "DatasetLocked": "gong_source.errors",
     "DestinationFailed": "gong_source.errors",
-    "Difference": "gong_source.runs.repair",
-    "GongCredentials": "gong_source.connection",
+    "Difference": "gong_source.runs.verify.compare",
+    "GongCredentials": "gong_source.settings",
     "GongError": "gong_source.errors",
-    "GongSettings": "gong_source.connection",
-    "LoadResult": "gong_source.runs.chunks",
+    "GongSettings": "gong_source.settings",
+    "LoadResult": "gong_source.runs.load",
     "NotFound": "gong_source.errors",
     "Plan": "gong_source.runs.backfill",
-    "Progress": "gong_source.runs.chunks",
+    "Progress": "gong_source.runs.load",
     "QuotaExhausted": "gong_source.errors",
     "RecordError": "gong_source.errors",
     "RequestFailed": "gong_source.errors",
     "StatusResult": "gong_source.runs.status",
-    "Target": "gong_source.runs.pipeline",
+    "Target": "gong_source.warehouse.warehouse",
     "Unavailable": "gong_source.errors",
     "UnexpectedAnswer": "gong_source.errors",
-    "VerifyResult": "gong_source.runs.verify",
+    "VerifyResult": "gong_source.runs.verify.verify",
     "Window": "gong_source.windows",
     "backfill": "gong_source.runs.backfill",
     "check": "gong_source.runs.check",
     "gong": "gong_source.source",
     "plan_backfill": "gong_source.runs.backfill",
-    "publish": "gong_source.runs.publish",
-    "resolve_settings": "gong_source.connection",
+    "publish": "gong_source.warehouse.publish",
+    "resolve_settings": "gong_source.settings",
     "status": "gong_source.runs.status",
     "sync": "gong_source.runs.sync",
-    "verify": "gong_source.runs.verify",
+    "verify": "gong_source.runs.verify.verify",
 }
 
 __all__ = [

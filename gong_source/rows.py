@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gong_source.errors import RecordError
-from gong_source.tables import CALLS, LOAD_ID_COLUMN, Column, Table
+from gong_source.resources.declare import CALLS, LOAD_ID_COLUMN, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,11 +13,11 @@ import dlt
 import pyarrow as pa
 
 from gong_source.api.client import CALLS as CALLS_ENDPOINT
-from gong_source.api.walk import Walk, WalkedWindow
-from gong_source.connection import GongCredentials, GongSettings, connect
+from gong_source.api.fetch import Walk, WalkedWindow
 from gong_source.errors import QuotaExhausted
+from gong_source.resources.declare import CALL_WINDOWS, CALLS, Table
 from gong_source.rows import Ambiguous, Batch, FiledBy, calls_batch, page_times, to_table, with_load_id
-from gong_source.tables import CALL_WINDOWS, CALLS, Table
+from gong_source.settings import GongCredentials, GongSettings, connect
 from gong_source.windows import Window, iso, now, parse, reach, seconds_after, union, utc
 
 if TYPE_CHECKING:

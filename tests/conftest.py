@@ -15,7 +15,7 @@ import pytest
 from places import Place, bigquery_place, duckdb_place, ducklake_place, postgres_place, real_bigquery_place
 from servers import Emulator, PostgresServer, bigquery_emulator, duckdb_extensions, postgres_server
 
-from gong_source.connection import GongSettings, resolve_settings
+from gong_source.settings import GongSettings, resolve_settings
 from gong_source.simulator import Fault, Settings, Simulator, Tenant
 from gong_source.windows import next_midnight
 

@@ -16,8 +16,8 @@ import duckdb
 import tenants
 
 from gong_source import sync
+from gong_source.resources.declare import CALLS
 from gong_source.simulator import Call, Tenant
-from gong_source.tables import CALLS
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.process import BaseProcess
 
-    from gong_source.connection import GongSettings
+    from gong_source.settings import GongSettings
     from gong_source.simulator import Simulator
 
     Serve = Callable[..., Simulator]
@@ -177,7 +177,7 @@ def environment_for(simulator: Simulator) -> dict[str, str]:
 def started(code: str, environment: dict[str, str], **names: Any) -> BaseProcess:
     """Runs Python code in a process of its own, in this working folder, from a server that has the imports done."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gong_source.runs.sync", "gong_source.runs.verify"])
+    context.set_forkserver_preload(["gong_source.runs.sync", "gong_source.runs.verify.verify"])
     place = f"import os; os.chdir({str(Path.cwd())!r}); os.environ.update({ {**os.environ, **environment}!r})\n"
     process = context.Process(target=exec, args=(place + code, {"__name__": "run", **names}))
     process.start()

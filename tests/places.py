@@ -13,7 +13,7 @@ import duckdb
 from servers import reports_layout
 
 from gong_source import Target
-from gong_source.tables import CALLS
+from gong_source.resources.declare import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

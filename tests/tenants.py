@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gong_source.resources.declare import CALLS
 from gong_source.simulator import Call, Tenant
-from gong_source.tables import CALLS
 
 END = datetime.now(UTC).replace(microsecond=0)
 # A range this long is begun in nine places.

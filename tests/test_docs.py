@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gong_source import Target, tables
-from gong_source.cli import _parser
-from gong_source.connection import GongCredentials, GongSettings
+from gong_source import Target
+from gong_source.cli.main import _parser
+from gong_source.resources import declare as tables
+from gong_source.settings import GongCredentials, GongSettings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -90,7 +90,7 @@ def test_errors_and_windows_are_cheap() -> None:
 def test_help_is_cheap(arguments: list[str]) -> None:
     """Help comes at once: the command loads a heavy dependency only for what needs it."""
     heavy, printed = loaded_after(
-        "from gong_source.cli import main\n"
+        "from gong_source.cli.main import main\n"
         "try:\n"
         f"    main({arguments!r})\n"
         "except SystemExit as done:\n"

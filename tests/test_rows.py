@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from gong_source.api.client import Page
 from gong_source.api.transport import _loads
 from gong_source.errors import RecordError
+from gong_source.resources.declare import CALL_WINDOWS, CALLS, TABLES
 from gong_source.rows import Ambiguous, Batch, arrow_schema, calls_batch, page_times, to_table, with_load_id
 from gong_source.simulator import Call, Tenant
-from gong_source.tables import CALL_WINDOWS, CALLS, TABLES
 from gong_source.windows import Window
 
 DAY = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))

@@ -16,18 +16,18 @@ from tenants import END, QUARTER_BEGINS, nine_windows
 
 from gong_source import gong, status, sync
 from gong_source.api.client import CALLS as CALLS_ENDPOINT
-from gong_source.api.walk import Walk
-from gong_source.connection import connect
+from gong_source.api.fetch import Walk
+from gong_source.resources.declare import CALLS
 from gong_source.rows import page_times
+from gong_source.settings import connect
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.source import CallsConverter, CallsPackage, chunk_source
-from gong_source.tables import CALLS
 from gong_source.windows import Window, iso, now, reach, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gong_source.connection import GongSettings
+    from gong_source.settings import GongSettings
     from gong_source.simulator import Simulator
 
     Serve = Callable[..., Simulator]

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.api.client import CALLS
 from gong_source.api.plan import CALLS_PER_PAGE, TARGET_CALLS
-from gong_source.connection import connect, resolve_settings
 from gong_source.errors import ConfigurationError
-from gong_source.runs.chunks import LoadResult, load_ranges
-from gong_source.runs.ledger import read_ledger
-from gong_source.runs.pipeline import Target, open_warehouse
+from gong_source.runs.load import LoadResult, load_ranges
 from gong_source.runs.run import open_run
+from gong_source.settings import connect, resolve_settings
+from gong_source.warehouse.ledger import read_ledger
+from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, subtract, union
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gong_source.connection import GongSettings
-    from gong_source.runs.ledger import Ledger
     from gong_source.runs.run import Control
+    from gong_source.settings import GongSettings
+    from gong_source.warehouse.ledger import Ledger
 
 # Ranges asked for one by one when planning; if there are more, they are asked for as one that spans them.
 _MOST_QUESTIONS = 8

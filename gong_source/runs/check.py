@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gong_source.api.client import CALLS
-from gong_source.connection import DEFAULT_DAYS, connect, resolve_settings
+from gong_source.settings import DEFAULT_DAYS, connect, resolve_settings
 from gong_source.windows import Window, days_before, now
 
 if TYPE_CHECKING:
-    from gong_source.connection import GongSettings
+    from gong_source.settings import GongSettings
 
 
 @dataclass(frozen=True, slots=True)

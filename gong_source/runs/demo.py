@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from gong_source.connection import resolve_settings
 from gong_source.errors import DestinationFailed
-from gong_source.runs.pipeline import Target
 from gong_source.runs.sync import sync
+from gong_source.settings import resolve_settings
 from gong_source.simulator import Settings, Simulator, Tenant
+from gong_source.warehouse.warehouse import Target
 from gong_source.windows import days_before, iso, now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gong_source.runs.chunks import LoadResult
+    from gong_source.runs.load import LoadResult
 
 _DAYS = 90
 _TARGET = Target(pipeline_name="gong_demo")

@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gong_source.connection import connect
-from gong_source.runs.arrivals import record_arrivals
-from gong_source.runs.ledger import read_ledger, requests_today
-from gong_source.runs.pipeline import open_warehouse
+from gong_source.settings import connect
+from gong_source.warehouse.arrivals import record_arrivals
+from gong_source.warehouse.ledger import read_ledger, requests_today
+from gong_source.warehouse.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gong_source.api.client import Client
-    from gong_source.connection import GongSettings
-    from gong_source.runs.chunks import Progress
-    from gong_source.runs.ledger import Ledger
-    from gong_source.runs.pipeline import Target, Warehouse
+    from gong_source.runs.load import Progress
+    from gong_source.settings import GongSettings
+    from gong_source.warehouse.ledger import Ledger
+    from gong_source.warehouse.warehouse import Target, Warehouse
 
 
 @dataclass(frozen=True, slots=True)

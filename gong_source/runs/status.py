@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gong_source.runs.arrivals import Delays, read_delays
-from gong_source.runs.ledger import Ledger, Verified, last_verified, read_ledger, requests_today
-from gong_source.runs.pipeline import Target, open_warehouse
+from gong_source.warehouse.arrivals import Delays, read_delays
+from gong_source.warehouse.ledger import Ledger, Verified, last_verified, read_ledger, requests_today
+from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, iso, now, subtract, utc
 
 if TYPE_CHECKING:

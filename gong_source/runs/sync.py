@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gong_source.connection import DEFAULT_DAYS, resolve_settings
 from gong_source.errors import ConfigurationError
-from gong_source.runs.chunks import LoadResult, load_ranges
-from gong_source.runs.pipeline import Target
+from gong_source.runs.load import LoadResult, load_ranges
 from gong_source.runs.run import open_run
-from gong_source.runs.verify import verify_recent
+from gong_source.runs.verify.verify import verify_recent
+from gong_source.settings import DEFAULT_DAYS, resolve_settings
+from gong_source.warehouse.warehouse import Target
 from gong_source.windows import Window, days_before, iso, now, parse, subtract, union
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gong_source.connection import GongSettings
-    from gong_source.runs.ledger import Ledger
     from gong_source.runs.run import Control, Run
+    from gong_source.settings import GongSettings
+    from gong_source.warehouse.ledger import Ledger
 
 
 def sync(

@@ -12,8 +12,8 @@ from gong_source.simulator.behaviour import Settings
 from gong_source.simulator.call import to_micros
 from gong_source.simulator.cursor import issue
 from gong_source.simulator.detail import detailed
+from gong_source.simulator.listing import Filter, Walk, following_position, position_of
 from gong_source.simulator.tenant import Tenant, View
-from gong_source.simulator.walk import Filter, Walk, following_position, position_of
 
 NO_CALLS: Final = "No calls found corresponding to the provided filters"
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d([.]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)")

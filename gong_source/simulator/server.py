@@ -18,8 +18,8 @@ from gong_source.simulator.behaviour import Settings
 from gong_source.simulator.endpoints import Ask, find
 from gong_source.simulator.faults import Fault, FaultKind, FaultPlan
 from gong_source.simulator.limits import Limits
+from gong_source.simulator.listing import EXPIRED
 from gong_source.simulator.tenant import Tenant
-from gong_source.simulator.walk import EXPIRED
 from gong_source.simulator.wire import Connection, Incoming, Outgoing
 
 _WEB_PAGE: Final = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>"

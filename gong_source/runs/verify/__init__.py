@@ -1,0 +1,1 @@
+"""`verify`: compares Gong with the warehouse and repairs the differences."""

@@ -1,0 +1,1 @@
+"""Where records are stored: one module for each destination, and what all destinations share."""

@@ -1,0 +1,601 @@
+"""Walking ranges of time: every call once, in order, within the requests it should take, whatever happens."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gong_source.api.client import CALLS, Client, Page
+from gong_source.api.fetch import Walk, WalkedWindow
+from gong_source.api.throttle import Throttle
+from gong_source.api.transport import Transport
+from gong_source.errors import (
+    AuthenticationFailed,
+    PageCursorExpired,
+    QuotaExhausted,
+    RecordError,
+    Unavailable,
+    UnexpectedAnswer,
+    WalkStopped,
+)
+from gong_source.rows import page_times
+from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
+from gong_source.windows import Window, subtract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+JANUARY, NEXT = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+YEAR = Window(JANUARY, NEXT)
+NOON = datetime(2025, 7, 9, 12, tzinfo=UTC)
+UNLIMITED = replace(Settings(), requests_per_second=None, daily_quota=None)
+
+Ids = list[str]
+IdsWalk = Walk[Ids]
+
+
+def ids_of(_: Window, pages: Sequence[Page]) -> Ids:
+    """The ids on the pages; a record without one fails its window, as in a real conversion."""
+    records = [record for page in pages for record in page.records]
+    if any("id" not in record for record in records):
+        raise RecordError("a record without an id")
+    return [record["id"] for record in records]
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Returns as soon as it is true; what never happens fails the test."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+class _Ticks:
+    """Unix seconds that pass only while somebody sleeps, for several threads.
+
+    They do not pass before `settled`: where that says that nothing is on its way, a server that shares this clock sees
+    each request at the very moment at which it was sent.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1e9
+        self.settled: Callable[[], bool] = lambda: True
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            wait_until(self.settled)
+            self.now += seconds
+
+
+@contextmanager
+def walking(
+    simulator: Simulator,
+    *ranges: Window,
+    rate: float = 3.0,
+    ticks: _Ticks | None = None,
+    stopped: threading.Event | None = None,
+    convert: Callable[[Window, Sequence[Page]], Ids] = ids_of,
+    **throttle: Any,
+) -> Iterator[IdsWalk]:
+    """A walk of these ranges, the year by default; its threads have left at the end.
+
+    At the rate of production, in seconds that take no time: how many windows are walked at once follows from the rate
+    and from how long the machine takes to answer, and only a low rate makes that the same on a busy one.
+    """
+    ticks = ticks or _Ticks()
+    paced = Throttle(rate, clock=ticks, sleep=ticks.sleep, **throttle)
+    client = Client(Transport(simulator.base_url, "key", "secret", throttle=paced, stopped=stopped))
+    walk = Walk(client, CALLS, ranges or (YEAR,), convert, page_times)
+    others = set(threading.enumerate())
+    try:
+        yield walk
+    finally:
+        walk.close()
+        for thread in set(threading.enumerate()) - others:
+            if thread.name == "gong-walk":
+                thread.join(10)
+        client.transport.close()
+
+
+def check_tiling(windows: Sequence[WalkedWindow[Ids]], ranges: Sequence[Window]) -> None:
+    """The windows are in time order, and put together they are exactly the ranges."""
+    left = list(ranges)
+    for walked in windows:
+        assert walked.window.start == left[0].start
+        assert walked.window.end <= left[0].end
+        left[0:1] = [Window(walked.window.end, left[0].end)] if walked.window.end < left[0].end else []
+    assert left == []
+
+
+def received(windows: Sequence[WalkedWindow[Ids]]) -> Ids:
+    """The ids of all windows, in order."""
+    return [call_id for walked in windows for part in walked.parts for call_id in part]
+
+
+def crowd(count: int, at: datetime, seconds: float, *, first_id: int = 1, seed: int = 0) -> list[Call]:
+    """Calls at random times within `seconds` after `at`."""
+    draw = random.Random(seed).random
+    times = [at + timedelta(microseconds=int(draw() * seconds * 1e6)) for _ in range(count)]
+    return [Call(str(first_id + number), moment, moment) for number, moment in enumerate(times)]
+
+
+# every call once
+
+
+@st.composite
+def tenants(draw: st.DrawFn) -> tuple[Tenant, list[Window]]:
+    """A tenant of any shape and size, and disjoint ranges to walk, of which some may hold nothing."""
+    count = draw(st.sampled_from([0, 1, 99, 100, 101, 1000, 4500, 9000]))
+    days = draw(st.sampled_from([1, 20, 40, 365, 2000]))
+    end = JANUARY + timedelta(days=days)
+    seed = draw(st.integers(0, 9))
+    kind = draw(st.sampled_from(["uniform", "business", "burst", "second", "two crowds"]))
+    shape: Literal["uniform", "business", "burst"] = "uniform"
+    if kind in {"uniform", "business", "burst"}:
+        shape = kind  # type: ignore[assignment]
+        tenant = Tenant.generate(count, start=JANUARY, end=end, seed=seed, shape=shape, wild=draw(st.booleans()))
+    elif kind == "second":
+        tenant = Tenant(crowd(count, JANUARY + timedelta(hours=7, seconds=seed * 0.4), 1.0))
+    else:
+        late = crowd(count, JANUARY + timedelta(hours=20), 600.0, first_id=10**6)
+        tenant = Tenant([*crowd(count // 2, JANUARY, 3600.0), *late])
+    cuts = sorted(draw(st.sets(st.integers(1, 23), max_size=4)))
+    bounds = [JANUARY, *(JANUARY + timedelta(days=days * cut / 24) for cut in cuts), end]
+    pieces = [Window(low, high) for low, high in pairwise(bounds)]
+    return tenant, pieces if draw(st.booleans()) else pieces[::2]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    drawn=tenants(),
+    order=st.sampled_from(["ascending", "descending"]),
+    rule=st.sampled_from(["documented", "scheduled", "started"]),
+    page_size=st.sampled_from([100, 700]),
+    rate=st.sampled_from([30.0, 10_000.0]),
+)
+def test_every_call_exactly_once(
+    drawn: tuple[Tenant, list[Window]], order: Any, rule: Any, page_size: int, rate: float
+) -> None:
+    """Whatever the tenant, the order of its pages and its rule: each call of the ranges once, and nothing else."""
+    tenant, ranges = drawn
+    behaviour = replace(UNLIMITED, order=order, rule=rule, page_size=page_size)
+    with Simulator(tenant, behaviour) as simulator, walking(simulator, *ranges, rate=rate) as walk:
+        windows = list(walk)
+        arrived = len(simulator.requests)
+
+    filed = {call.id: tenant.effective_time(call, rule) for call in tenant.calls.values()}
+    expected = {call_id for call_id, at in filed.items() if at is not None and any(at in piece for piece in ranges)}
+    got = received(windows)
+    assert len(got) == len(set(got))
+    assert set(got) == expected
+    check_tiling(windows, ranges)
+    assert (walk.failures, walk.stopped_by) == ([], None)
+    assert sum(walked.requests for walked in windows) == arrived
+    assert all(walked.total == walked.records == len(received([walked])) for walked in windows)
+    for walked in windows:
+        assert {call_id for call_id, at in filed.items() if at is not None and at in walked.window} == set(
+            received([walked])
+        )
+
+
+# what it costs
+
+
+@cache
+def tenant_like(kind: str) -> Tenant:
+    """A tenant with calls in one year, made once for both orders of pages."""
+    if kind == "an hour":
+        return Tenant(crowd(50_000, NOON, 3600.0))
+    if kind == "a second":
+        return Tenant(crowd(10_000, NOON, 0.0))
+    if kind == "30,000 in a second":
+        return Tenant(crowd(30_000, NOON, 0.9))
+    if kind == "second and year":
+        return Tenant([*crowd(10_000, NOON, 0.0), *crowd(9000, JANUARY, 3e7, first_id=10**6)])
+    count, shape = kind.split()
+    return Tenant.generate(int(count), start=JANUARY, end=NEXT, shape=shape, seed=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "share"),
+    [
+        ("20000 uniform", 1.05),
+        ("20000 business", 1.05),
+        ("26000 business", 1.1),
+        ("40000 business", 1.1),
+        ("20000 burst", 1.05),
+        ("an hour", 1.08),
+        ("a second", 1.1),
+        ("30,000 in a second", 1.1),
+        ("second and year", 1.2),
+    ],
+)
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+def test_requests_are_not_wasted(kind: str, share: float, order: Any) -> None:
+    """Planning and half-empty pages cost few requests beyond the pages that the calls need."""
+    tenant = tenant_like(kind)
+    with Simulator(tenant, replace(UNLIMITED, order=order)) as simulator, walking(simulator) as walk:
+        windows = list(walk)
+
+        assert len(received(windows)) == len(set(received(windows))) == len(tenant)
+        assert len(simulator.requests) <= share * math.ceil(len(tenant) / 100)
+
+
+def test_small_budgets_get_there() -> None:
+    """Runs with a small budget each finish windows every time, and together all, without asking for much twice."""
+    tenant = Tenant.generate(3000, start=JANUARY, end=NEXT, seed=8)
+    left, ids, runs = [YEAR], [], 0
+    with Simulator(tenant, UNLIMITED) as simulator:
+        while left:
+            with walking(simulator, *left, max_requests=20) as walk:
+                windows = list(walk)
+            assert windows
+            left = subtract(left, [walked.window for walked in windows])
+            ids += received(windows)
+            runs += 1
+
+        assert len(ids) == len(set(ids)) == 3000
+        assert len(simulator.requests) <= runs * 20 <= 100
+
+
+def test_few_calls_in_years_take_few_requests() -> None:
+    """300 calls in five years: a handful of requests, not one for each month."""
+    end = JANUARY + timedelta(days=5 * 365)
+    tenant = Tenant.generate(300, start=JANUARY, end=end, seed=5)
+    with Simulator(tenant, UNLIMITED) as simulator, walking(simulator, Window(JANUARY, end)) as walk:
+        assert len(received(list(walk))) == 300
+        assert len(simulator.requests) <= 10
+
+
+def test_empty_month_takes_one_request() -> None:
+    """A range without calls is one window, one request and one empty part."""
+    month = Window(JANUARY, JANUARY + timedelta(days=30))
+    with Simulator(Tenant(), UNLIMITED) as simulator, walking(simulator, month) as walk:
+        (walked,) = list(walk)
+
+        assert (walked.window, walked.parts, walked.total, walked.pages) == (month, [[]], 0, 1)
+        assert len(simulator.requests) == 1
+
+
+def test_no_range_takes_no_request() -> None:
+    """Nothing to walk is nothing to ask."""
+    with Simulator(Tenant(), UNLIMITED) as simulator:
+        client = Client(Transport(simulator.base_url, "key", "secret", throttle=Throttle(1000.0)))
+        walk: IdsWalk = Walk(client, CALLS, [], ids_of, page_times)
+
+        assert list(walk) == []
+        assert walk.calls_to_come() == 0
+        assert simulator.requests == []
+        client.transport.close()
+
+
+def test_windows_are_walked_at_once() -> None:
+    """With a slow answer to each request, as many windows are in flight as the permitted rate takes."""
+    together = threading.Barrier(5)  # 50 requests a second at the most, each of which takes a tenth of one
+    first = iter(range(5))
+
+    def convert(window: Window, pages: Sequence[Page]) -> Ids:
+        if next(first, None) is not None:
+            together.wait(30)  # a walk with fewer windows in flight never gets past this
+        return ids_of(window, pages)
+
+    tenant = Tenant.generate(3000, start=JANUARY, end=NEXT)
+    slow = replace(UNLIMITED, latency_seconds=0.1)
+    with Simulator(tenant, slow) as simulator, walking(simulator, rate=1000.0, convert=convert) as walk:
+        assert len(received(list(walk))) == 3000
+        assert walk.stopped_by is None
+
+
+def test_gongs_own_limit_is_kept() -> None:
+    """With several windows in flight, a server that permits 3 requests in any second never has to refuse one."""
+    ticks = _Ticks()
+    limited = replace(UNLIMITED, requests_per_second=3.0, clock=ticks)
+    with Simulator(calls_in(*range(8)), limited) as simulator:
+        with walking(simulator, *map(month, range(8)), ticks=ticks) as walk:
+            ticks.settled = lambda: len(simulator.requests) == walk.client.transport.throttle.sent
+            assert len(set(received(list(walk)))) == 8 * 250
+        times = [request.clock for request in simulator.requests]
+
+        assert [request.status for request in simulator.requests] == [200] * 24
+        assert all(later - earlier >= 1.0 for earlier, later in zip(times, times[3:], strict=False))
+        assert times[-1] - times[0] < 24 / 3 * 1.05
+
+
+# what can go wrong with one window
+
+
+def month(number: int) -> Window:
+    """The 30 days that begin `number` times 30 days after the start of the year."""
+    start = JANUARY + timedelta(days=30 * number)
+    return Window(start, start + timedelta(days=30))
+
+
+def calls_in(*numbers: int, each: int = 250) -> Tenant:
+    """Calls in the first 20 days of these months."""
+    return Tenant(
+        call for n in numbers for call in crowd(each, month(n).start, 20 * 86400.0, first_id=1 + 1000 * n, seed=n)
+    )
+
+
+def test_expired_cursor_restarts_that_window_alone() -> None:
+    """A page cursor that expired costs the pages of its own window once more, and no other window's."""
+    fault = Fault(kind="expire_cursor", numbers=[3])
+    with Simulator(calls_in(0, 1), UNLIMITED, [fault]) as simulator:
+        with walking(simulator, month(0)) as walk:
+            (first,) = list(walk)
+        with walking(simulator, month(1)) as walk:
+            (second,) = list(walk)
+
+    assert (first.requests, first.pages, first.records) == (6, 3, 250)
+    assert (second.requests, second.pages, second.records) == (3, 3, 250)
+    assert len(set(received([first]))) == len(received([first])) == 250
+    assert [r.status for r in simulator.requests] == [200, 200, 400, 200, 200, 200, 200, 200, 200]
+
+
+def test_third_expiry_fails_that_window_only() -> None:
+    """Two restarts are tried; a third expiry leaves the window out, tells why, and the walk goes on."""
+    with Simulator(calls_in(0, 1, each=80), UNLIMITED, [Fault(kind="expire_cursor")]) as simulator:
+        for call in crowd(120, month(0).start, 86400.0, first_id=9000):
+            simulator.tenant.add(call)
+        with walking(simulator, month(0), month(1)) as walk:
+            windows = list(walk)
+
+        assert [walked.window for walked in windows] == [month(1)]
+        ((window, error),) = walk.failures
+        assert window == month(0)
+        assert isinstance(error, PageCursorExpired)
+        assert walk.stopped_by is None
+        assert [r.status for r in simulator.requests if r.query["fromDateTime"] < "2025-01-31"] == [200, 400] * 3
+        assert len(simulator.requests) == 7
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault(kind="call_without_id", numbers=[1]), RecordError),
+        (Fault(kind="missing_list_key", numbers=[1]), UnexpectedAnswer),
+        (Fault(kind="not_json", numbers=[1]), UnexpectedAnswer),
+        (Fault(kind="repeat_cursor", numbers=[2]), UnexpectedAnswer),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_one_bad_window_is_left_out(fault: Fault, error: type[Exception]) -> None:
+    """What is wrong with one window's answers costs that window, never another, and is told."""
+    with Simulator(calls_in(0), UNLIMITED, [fault]) as simulator:
+        with walking(simulator, month(0)) as walk:
+            assert list(walk) == []
+        ((window, reason),) = walk.failures
+        assert window == month(0)
+        assert type(reason) is error
+        assert walk.stopped_by is None
+
+    bad = month(1).start
+
+    def convert(window: Window, pages: Sequence[Page]) -> Ids:
+        if window.start == bad:
+            raise error("one window")
+        return ids_of(window, pages)
+
+    with (
+        Simulator(calls_in(0, 1, 2), UNLIMITED) as simulator,
+        walking(simulator, month(0), month(1), month(2), convert=convert) as walk,
+    ):
+        assert [walked.window for walked in walk] == [month(0), month(2)]
+        assert [window for window, _ in walk.failures] == [month(1)]
+
+
+# what ends the walk
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault(kind="status", status=401, text="Validate credentials failed"), AuthenticationFailed),
+        (Fault(kind="status", status=429, retry_after=9999), QuotaExhausted),
+    ],
+    ids=["key revoked", "quota used up"],
+)
+def test_error_that_concerns_all_ends_the_walk(fault: Fault, error: type[Exception]) -> None:
+    """What would hit every window ends the walk; the windows finished before are still handed out, in order."""
+    fault = replace(fault, numbers=range(31, 10_000))
+    ranges = [month(number) for number in range(40)]
+    with Simulator(calls_in(*range(40), each=50), UNLIMITED, [fault]) as simulator, walking(simulator, *ranges) as walk:
+        windows = list(walk)
+
+        assert type(walk.stopped_by) is error
+        assert walk.failures == []
+        assert len(windows) == 30
+        assert [walked.window for walked in windows] == [w for w in ranges if w in {x.window for x in windows}]
+        assert all(walked.records == 50 for walked in windows)
+        assert len(simulator.requests) <= 30 + 12
+
+
+def test_budget_of_the_run_ends_the_walk() -> None:
+    """A run with a budget of requests sends exactly that many, and keeps what it finished."""
+    ranges = [month(number) for number in range(40)]
+    with (
+        Simulator(calls_in(*range(40), each=50), UNLIMITED) as simulator,
+        walking(simulator, *ranges, max_requests=10) as walk,
+    ):
+        assert len(list(walk)) == 10
+        assert isinstance(walk.stopped_by, QuotaExhausted)
+        assert len(simulator.requests) == 10
+
+
+def test_lasting_outage_ends_the_walk() -> None:
+    """A Gong that stays away is no reason to try every window six times."""
+    stopped = threading.Event()
+    with Simulator(calls_in(0), UNLIMITED) as simulator:
+        client = Client(
+            Transport(simulator.base_url, "key", "secret", throttle=Throttle(1000.0), stopped=stopped, max_attempts=1)
+        )
+        walk: IdsWalk = Walk(client, CALLS, [month(number) for number in range(40)], ids_of, page_times)
+        simulator.faults = [Fault(kind="status", status=503)]
+
+        assert list(walk) == []
+        assert isinstance(walk.stopped_by, Unavailable)
+        assert len(simulator.requests) <= 12
+        walk.close()
+        client.transport.close()
+
+
+def test_unforeseen_error_of_the_conversion_is_left_for_the_caller() -> None:
+    """A bug in a worker thread is not swallowed: it ends the walk and can be raised."""
+
+    def convert(_: Window, __: Sequence[Page]) -> Ids:
+        raise ZeroDivisionError
+
+    with Simulator(calls_in(0), UNLIMITED) as simulator, walking(simulator, month(0), convert=convert) as walk:
+        assert list(walk) == []
+        assert isinstance(walk.stopped_by, ZeroDivisionError)
+
+
+def test_stop_ends_the_walk_at_once() -> None:
+    """Setting the stop event ends the iteration without waiting for the windows in flight."""
+    stopped, go_on = threading.Event(), threading.Event()
+    ranges = [month(number) for number in range(40)]
+
+    def convert(window: Window, pages: Sequence[Page]) -> Ids:
+        if window != ranges[0]:
+            go_on.wait(60)
+        return ids_of(window, pages)
+
+    with (
+        Simulator(calls_in(*range(40), each=50), UNLIMITED) as simulator,
+        walking(simulator, *ranges, stopped=stopped, convert=convert) as walk,
+    ):
+        first = next(walk)
+        stopped.set()
+
+        assert list(walk) == []
+        assert isinstance(walk.stopped_by, WalkStopped)
+        assert (first.window, first.records) == (ranges[0], 50)
+        assert len(simulator.requests) <= 12
+        go_on.set()
+
+
+def test_429_holds_back_all_windows() -> None:
+    """After a 429 no window in flight sends before Retry-After has run out, and none loses a call."""
+    ticks = _Ticks()
+    fault = Fault(kind="status", status=429, retry_after=20, numbers=[8])
+    with Simulator(calls_in(*range(6)), replace(UNLIMITED, clock=ticks), [fault]) as simulator:
+        with walking(simulator, *map(month, range(6)), ticks=ticks) as walk:
+            windows = list(walk)
+        at = {request.number: request.clock for request in simulator.requests}
+
+    assert len(set(received(windows))) == 6 * 250
+    assert len(at) == 6 * 3 + 1
+    # those that were on their way when the 429 was answered have left before it could be known
+    on_their_way = [number for number in range(9, 20) if at[number] - at[8] < 20]
+    assert len(on_their_way) < 12
+    assert at[19] - at[8] > 20
+    assert sum(walked.waited_seconds for walked in windows) >= 20
+
+
+# the iterator
+
+
+def test_put_back_window_comes_again() -> None:
+    """A window put back is the next to be handed out, once, and nothing else changes."""
+    with Simulator(calls_in(0, 1), UNLIMITED) as simulator, walking(simulator, month(0), month(1)) as walk:
+        first = next(walk)
+        walk.put_back(first)
+
+        assert next(walk) is first
+        last = next(walk)
+        walk.put_back(last)
+        assert list(walk) == [last]
+        assert len(simulator.requests) == 6
+
+
+def test_look_ahead_is_bounded() -> None:
+    """While nobody takes windows, only those in flight are finished: results wait in memory."""
+    ranges = [month(number) for number in range(60)]
+    with Simulator(calls_in(*range(60), each=10), UNLIMITED) as simulator, walking(simulator, *ranges) as walk:
+        next(walk)
+        wait_until(lambda: walk._in_flight == 0)
+
+        assert len(simulator.requests) <= 24
+        assert len(list(walk)) == 59
+
+
+def test_calls_to_come() -> None:
+    """Once Gong has told the totals, the walk knows how many calls are still to be handed out."""
+    with Simulator(calls_in(0, 1), UNLIMITED) as simulator, walking(simulator, month(0), month(1)) as walk:
+        assert walk.calls_to_come() is None
+        next(walk)
+        wait_until(lambda: walk.calls_to_come() is not None)
+        assert walk.calls_to_come() == 250
+        next(walk)
+        assert walk.calls_to_come() == 0
+
+
+def test_close_leaves_no_thread_busy() -> None:
+    """After `close` every worker leaves, also from the middle of a window, and nothing more is handed out."""
+    with Simulator(calls_in(*range(12), each=900), UNLIMITED) as simulator:
+        before = {thread for thread in threading.enumerate() if thread.name == "gong-walk"}
+        with walking(simulator, *map(month, range(12))) as walk:
+            next(walk)
+            mine = {thread for thread in threading.enumerate() if thread.name == "gong-walk"} - before
+            assert mine
+        for thread in mine:
+            thread.join(5)
+
+        assert not any(thread.is_alive() for thread in mine)
+        assert list(walk) == []
+
+
+def test_request_ids_and_times_of_a_walk() -> None:
+    """A walked window tells Gong's ids of its first and last page, its pages, and when its walk began."""
+    with Simulator(calls_in(0), UNLIMITED) as simulator, walking(simulator, month(0)) as walk:
+        (walked,) = list(walk)
+
+        assert walked.first_request_id == simulator.requests[0].request_id
+        assert walked.last_request_id == simulator.requests[2].request_id
+        assert (walked.pages, walked.requests, walked.total, walked.records) == (3, 3, 250, 250)
+        assert abs((walked.fetched_at - datetime.now(UTC)).total_seconds()) < 60
+
+
+def test_long_windows_come_in_parts() -> None:
+    """Pages are converted in parts of a bounded number, in the order received."""
+    sizes: list[int] = []
+
+    def convert(window: Window, pages: Sequence[Page]) -> Ids:
+        sizes.append(len(pages))
+        return ids_of(window, pages)
+
+    tenant = Tenant(crowd(3050, JANUARY, 86400.0))
+    day = Window(JANUARY, JANUARY + timedelta(days=1))
+    with Simulator(tenant, UNLIMITED) as simulator, walking(simulator, day, convert=convert) as walk:
+        (walked,) = list(walk)
+
+    assert sizes == [20, 11]
+    assert [len(part) for part in walked.parts] == [2000, 1050]
+
+
+def test_unsettled_calls_are_no_error() -> None:
+    """Gong counts calls that it does not list yet: fewer records than the total, short pages, and no failure."""
+    tenant = calls_in(0)
+    for number in range(1, 200, 2):
+        tenant.make_available(str(number), 4e9)
+    with Simulator(tenant, UNLIMITED) as simulator, walking(simulator, month(0)) as walk:
+        (walked,) = list(walk)
+
+    assert (walked.total, walked.records, walked.pages) == (250, 150, 3)
+    assert walk.failures == []

@@ -1,0 +1,606 @@
+"""The command `gong-source` as its users run it: its output, its exit code, and, where that matters, its process."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from tenants import END, QUARTER_BEGINS, nine_windows
+
+from gong_source.cli.main import main
+from gong_source.simulator import Fault, Tenant
+from gong_source.warehouse import warehouse as pipeline
+from gong_source.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+    Command = Callable[..., tuple[int, str, str]]
+
+SECRET = "s3cr3t-of-the-key"
+
+
+def environment_for(simulator: Simulator | None, **more: str) -> dict[str, str]:
+    """The environment of a command: the simulator's address and key, a rate that slows no test down, and more."""
+    prefix = "SOURCES__GONG__CREDENTIALS__"
+    if simulator is None:
+        return more
+    return {
+        f"{prefix}ACCESS_KEY": "key",
+        f"{prefix}ACCESS_KEY_SECRET": simulator.settings.access_key_secret,
+        f"{prefix}BASE_URL": simulator.base_url,
+        "SOURCES__GONG__REQUESTS_PER_SECOND": "1000",
+    } | more
+
+
+def start_process(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Starts `gong-source` as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gong_source.cli", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in this process, which has its imports done; returns exit code, stdout and stderr."""
+
+    def run(*arguments: str, simulator: Simulator | None = None, **environment: str) -> tuple[int, str, str]:
+        thresholds = gc.get_threshold()
+        with monkeypatch.context() as own:
+            for name, value in environment_for(simulator, **environment).items():
+                own.setenv(name, value)
+            try:
+                code = main(arguments)
+            finally:
+                gc.set_threshold(*thresholds)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def tenant_of(calls: int) -> Tenant:
+    """A tenant whose calls lie in the last 20 days."""
+    return Tenant.generate(calls, start=END - timedelta(days=20), end=END, seed=calls)
+
+
+QUARTER = {"SOURCES__GONG__START_DATE": iso(QUARTER_BEGINS)}
+
+
+def loaded() -> int:
+    """The number of rows in the table."""
+    with duckdb.connect("gong_calls.duckdb") as connection:
+        (count,) = connection.execute("select count(*) from gong.calls").fetchall()[0]
+    return int(count)
+
+
+class Gate:
+    """A simulator's clock that stands still, and the simulator with it, from the first request until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self) -> float:
+        self.reached.set()
+        self.opened.wait(60)
+        return time.time()
+
+
+def test_sync_json_is_one_object_with_the_promised_keys(serve: Serve) -> None:
+    """Stdout holds one JSON object and nothing else, with what a scheduler needs to know."""
+    simulator = serve(tenant_of(500))
+
+    process = start_process("sync", "--json", **environment_for(simulator, SOURCES__GONG__START_DATE="2020-01-01"))
+    out, err = process.communicate(timeout=120)
+
+    result = json.loads(out)
+    promised = {"command", "status", "calls_received", "requests", "windows", "watermark", "seconds"}
+    assert process.returncode == 0
+    assert promised <= result.keys()
+    assert (result["command"], result["status"], result["calls_received"]) == ("sync", "done", 500)
+    assert result["requests"] == len(simulator.requests)
+    assert err == ""
+    assert loaded() == 500
+    assert [path.name for path in Path.cwd().iterdir()] == ["gong_calls.duckdb"]
+
+
+def test_first_sync_without_a_start_date_says_so(serve: Serve, command: Command) -> None:
+    """The range taken and how to change it stand on stderr, the result on stdout."""
+    code, out, err = command("sync", simulator=serve(tenant_of(50)))
+
+    assert code == 0
+    assert "last 30 days" in err
+    assert "50 calls received" in out
+
+
+@pytest.mark.usefixtures("one_day")
+def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve, command: Command) -> None:
+    """All facts of `status` come from the warehouse."""
+    simulator = serve(tenant_of(300))
+    command("sync", simulator=simulator, SOURCES__GONG__START_DATE=iso(END - timedelta(days=20)))
+    sent = len(simulator.requests)
+
+    code, out, _ = command("status", "--json")
+    text = command("status")[1]
+
+    result = json.loads(out)
+    assert code == 0
+    assert (result["rows"], result["gaps"], result["unsettled"], result["requests_today"]) == (300, [], [], sent)
+    assert result["watermark"] == result["covered"][0][1]
+    assert result["lookback"][0] < result["watermark"] <= result["lookback"][1]
+    assert result["last_run_mode"] == "sync"
+    assert "300" in text
+    assert len(simulator.requests) == sent
+
+
+def test_status_of_nothing_says_never(command: Command) -> None:
+    """Before the first sync there is nothing to show, and that is no error; no file is made for it."""
+    code, out, _ = command("status")
+
+    assert code == 0
+    assert "never" in out
+    assert [*Path().iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"), [(120, "lists 120 calls"), (0, "the key may not see calls")], ids=["calls", "nothing"]
+)
+def test_check_sends_one_request_and_says_what_the_key_sees(
+    serve: Serve, command: Command, calls: int, expected: str
+) -> None:
+    """One request, plain words, nothing written."""
+    simulator = serve(tenant_of(calls) if calls else Tenant())
+
+    code, out, _ = command("check", simulator=simulator)
+
+    assert code == 0
+    assert expected in out
+    assert len(simulator.requests) == 1
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["sync"], {"SOURCES__GONG__START_DATE": "soon"}, "start_date: 'soon' is not a date"),
+        (["sync", "--destination", "oracle"], {}, "unknown destination 'oracle'"),
+        (["sync", "--dataset", "a b"], {}, "--dataset: 'a b'"),
+        (["sync", "--pipeline-name", "gong"], {}, "choose another --dataset or file"),
+        (["sync", "--dataset", "Gong_Calls"], {}, "choose another --dataset or file"),
+        (["sync"], {"DESTINATION__DUCKDB__CREDENTIALS": "Gong.prod.duckdb"}, "choose another --dataset or file"),
+        (["sync", "--dataset", "temp"], {}, "DuckDB keeps temp for itself"),
+        (["sync"], {"SOURCES__GONG__CREDENTIALS__ACCESS_KEY": " "}, "Gong's access_key is empty"),
+        (["sync"], {"SOURCES__GONG__CREDENTIALS": '["key", "secret"]'}, "not a JSON object of access_key"),
+        (["sync"], {"LOAD__RAISE_ON_FAILED_JOBS": "false"}, "load.raise_on_failed_jobs = false: calls that could not"),
+        (["sync"], {"NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID": "true"}, "add_dlt_id = true: the tables have keys"),
+        (["sync"], {"SOURCES__GONG__CREDENTIALS__BASE_URL": "http://gong.example"}, "in the clear"),
+        (["sync"], {"SOURCES__GONG__LOOKBACK_DAYS": "-1"}, "lookback_days"),
+        (["sync"], {"SOURCES__GONG__REQUESTS_PER_SECOND": "0"}, "requests_per_second"),
+        (["backfill", "--from", "2026-02-01", "--to", "2026-01-01"], {}, "must lie before --to"),
+        (["backfill", "--from", "x"], {}, "--from: 'x' is not a date"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(
+    serve: Serve, command: Command, arguments: list[str], environment: dict[str, str], message: str
+) -> None:
+    """Wrong usage is told in one line before anything is asked or written."""
+    simulator = serve(Tenant())
+
+    code, out, err = command(*arguments, simulator=simulator, **environment)
+
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert simulator.requests == []
+
+
+def test_dlts_own_progress_keeps_off_the_result(serve: Serve, command: Command) -> None:
+    """Stdout is for results, also where the user has dlt tell of its progress."""
+    _, out, _ = command("sync", "--json", simulator=serve(tenant_of(10)), PROGRESS="log")
+
+    assert json.loads(out)["status"] == "done"
+
+
+@pytest.mark.parametrize("arguments", [["sync", "--json"], ["status", "--json"], ["check", "--json"]])
+def test_broken_toml_is_one_clear_line(arguments: list[str]) -> None:
+    """A configuration that cannot be read is wrong usage, whatever the command."""
+    Path(".dlt").mkdir()
+    Path(".dlt/config.toml").write_text("[sources.gong")
+
+    code, out, err = run_in_process(*arguments)
+
+    assert code == 2
+    assert json.loads(out)["error"] == "ConfigurationError"
+    assert "config.toml" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_key_as_one_json_object(serve: Serve, command: Command) -> None:
+    """As dlt takes the credentials of its own destinations."""
+    simulator = serve(tenant_of(10), access_key_secret=SECRET)
+    credentials = {"access_key": " key ", "access_key_secret": SECRET, "base_url": simulator.base_url}
+
+    code, out, _ = command("check", SOURCES__GONG__CREDENTIALS=json.dumps(credentials))
+
+    assert code == 0
+    assert "lists 10 calls" in out
+
+
+def test_setting_of_a_wrong_type_is_one_clear_line(command: Command) -> None:
+    """Also for a command that needs no key."""
+    code, _, err = command("status", SOURCES__GONG__LOOKBACK_DAYS="abc")
+
+    assert code == 2
+    assert "lookback_days" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sync", "--max-requests", "0"],
+        ["sync", "--max-requests", "many"],
+        ["demo", "--calls", "-5"],
+        ["simulate", "--port", "99999"],
+        ["simulate", "--port", "http"],
+        ["simulate", "--calls", "-1"],
+        ["simulate", "--fault", "status,status=abc"],
+    ],
+)
+def test_number_out_of_bounds_is_wrong_usage(
+    command: Command, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A number that makes no sense is told with the option's name."""
+    with pytest.raises(SystemExit) as left:
+        command(*arguments)
+
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert f"argument {arguments[1]}: " in told
+    assert "number" in told
+
+
+def test_time_zone_of_nowhere_is_told(command: Command) -> None:
+    """A simulated company has to be somewhere."""
+    code, _, err = command("simulate", "--time-zone", "Mars/Base")
+
+    assert code == 2
+    assert "Mars/Base" in err
+
+
+def test_budget_too_small_for_a_window_is_told(serve: Serve, command: Command) -> None:
+    """The same command would end in the same place again."""
+    code, _, err = command("sync", "--max-requests", "1", simulator=serve(nine_windows(3)), **QUARTER)
+
+    assert code == 4
+    assert "with a larger one: it was used up before a window was finished" in err
+
+
+def run_in_process(*arguments: str, **streams: Any) -> tuple[int, str, str]:
+    """Runs a command as a process of its own, in this folder."""
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    ran = subprocess.run([sys.executable, "-m", "gong_source.cli", *arguments], check=False, text=True, **piped)
+    return ran.returncode, ran.stdout or "", ran.stderr or ""
+
+
+def test_output_that_nobody_can_take_is_no_traceback() -> None:
+    """A full disk under the result is told in one line."""
+    with Path("/dev/full").open("w") as full:
+        code, _, err = run_in_process("status", "--json", stdout=full)
+
+    assert code == 1
+    assert len(err.strip().splitlines()) == 1
+    assert "No space left" in err
+
+
+def test_closed_standard_error_stops_nothing(serve: Serve) -> None:
+    """A run that may say nothing still loads."""
+    environment = {**os.environ, **environment_for(serve(tenant_of(10)))}
+
+    ran = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m gong_source.cli sync --json 2>&-"],
+        env=environment,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    assert (ran.returncode, json.loads(ran.stdout)["status"]) == (0, "done")
+    assert loaded() == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [((), 2), (("2026-01-01",), 2), (("x", "y"), 2), (("2026-02-01", "2026-01-01"), 2)]
+)
+def test_script_of_a_backfill_refuses_what_the_command_refuses(arguments: tuple[str, ...], code: int) -> None:
+    """Usage and dates, with the command's exit code and without a traceback."""
+    script = Path(__file__).parents[2] / "pipelines" / "backfill.py"
+
+    ran = subprocess.run([sys.executable, script, *arguments], check=False, capture_output=True, text=True)
+
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+
+
+def test_missing_key_names_the_settings_to_set(command: Command) -> None:
+    """Without credentials the one line says which names to set."""
+    code, _, err = command("sync")
+
+    assert code == 2
+    assert "SOURCES__GONG__CREDENTIALS__ACCESS_KEY" in err
+    assert "secrets.toml" in err
+
+
+def test_wrong_key_fails_without_a_retry_and_names_the_causes(serve: Serve, command: Command) -> None:
+    """A 401 is told with Gong's text, its request id and what to check; exit code 1."""
+    simulator = serve(Tenant())
+
+    code, out, err = command(
+        "sync", "--json", simulator=simulator, SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET="wrong-one"
+    )
+
+    assert code == 1
+    assert json.loads(out)["status"] == "failed"
+    assert "Validate credentials failed" in err
+    assert "base_url" in err
+    assert simulator.requests[-1].request_id in err
+    assert len(simulator.requests) == 1
+
+
+def test_no_network_is_one_clear_line(command: Command) -> None:
+    """A host that does not answer ends in one line that names it."""
+    code, _, err = command(
+        "check",
+        SOURCES__GONG__CREDENTIALS__ACCESS_KEY="key",
+        SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET=SECRET,
+        SOURCES__GONG__CREDENTIALS__BASE_URL="http://127.0.0.1:9",
+        SOURCES__GONG__MAX_WAIT_SECONDS="1",
+    )
+
+    assert code == 1
+    assert "127.0.0.1:9" in err
+    assert "ConnectionRefused" in err
+
+
+@contextmanager
+def opened_by_another(*, read_only: bool) -> Iterator[int]:
+    """Has a program of its own hold the DuckDB file; yields its PID."""
+    code = f"import duckdb; c = duckdb.connect('gong_calls.duckdb', {read_only}); print(1, flush=True); input()"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        yield holder.pid
+        holder.communicate("")
+
+
+def test_what_only_reads_takes_the_file_beside_readers(
+    serve: Serve, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status and a plan need a file that can be read; they wait for no dashboard."""
+    monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
+    simulator = serve(tenant_of(100))
+    assert command("sync", simulator=simulator)[0] == 0
+
+    with opened_by_another(read_only=True):
+        told = command("status", "--json")[:2]
+        planned = command("backfill", "--plan", "--from", iso(END - timedelta(days=60)), simulator=simulator)[0]
+        refused = command("sync", simulator=simulator)[0]
+
+    assert (told[0], json.loads(told[1])["rows"]) == (0, 100)
+    assert (planned, refused) == (0, 1)
+
+
+def test_locked_file_names_the_holder(serve: Serve, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DuckDB file that another program has open is told with that program's PID; the next sync loses nothing."""
+    monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
+    simulator = serve(tenant_of(100))
+    with opened_by_another(read_only=False) as pid:
+        code, _, err = command("sync", simulator=simulator)
+    after, out, _ = command("sync", simulator=simulator)
+
+    assert code == 1
+    assert f"PID {pid}" in err
+    assert (after, "100 calls received" in out) == (0, True)
+
+
+def test_file_held_in_another_container(serve: Serve, command: Command) -> None:
+    """DuckDB then knows neither name nor PID of the holder; a run waits for it all the same, and says what is wrong."""
+    alone = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("processes may not be unshared here")
+    simulator = serve(tenant_of(10))
+    assert command("sync", simulator=simulator)[0] == 0
+
+    with opened_by_another(read_only=True):
+        ran = subprocess.run(
+            [*alone, sys.executable, "-m", "gong_source.cli", "sync"],
+            env={**os.environ, **environment_for(simulator)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert ran.returncode == 1
+    assert "is open in another program, outside of this container" in ran.stderr
+
+
+def test_folder_that_cannot_be_written_is_one_clear_line(serve: Serve, command: Command) -> None:
+    """The path and the reason, exit code 1."""
+    code, _, err = command(
+        "sync", simulator=serve(Tenant()), DESTINATION__DUCKDB__CREDENTIALS="/proc/nowhere/gong_calls.duckdb"
+    )
+
+    assert code == 1
+    assert "/proc/nowhere" in err
+
+
+def test_second_run_at_the_same_time_leaves_and_says_who_holds_the_dataset(serve: Serve, command: Command) -> None:
+    """The second of two runs leaves at once with the holder's PID and sends nothing; the first is not disturbed."""
+    gate = Gate()
+    simulator = serve(tenant_of(300), clock=gate)
+    first = start_process("sync", **environment_for(simulator))
+    assert gate.reached.wait(60)
+
+    code, _, err = command("backfill", "--from", "2026-01-01", simulator=simulator)
+    gate.opened.set()
+    out, _ = first.communicate(timeout=60)
+
+    assert code == 1
+    assert f"gong-source sync (PID {first.pid}" in err
+    assert "300 calls received" in out
+
+
+def test_interrupt_loads_what_was_walked(serve: Serve, command: Command) -> None:
+    """SIGTERM ends the run soon, with exit code 143 and the finished windows loaded; the next run completes it."""
+    unanswered = Fault(kind="slow", seconds=3600.0, numbers=range(5, 100))
+    simulator = serve(nine_windows(), faults=(unanswered,))
+    # at this rate few windows are in flight, so that the fifth means that one is finished
+    few = QUARTER | {"SOURCES__GONG__REQUESTS_PER_SECOND": "3"}
+    process = start_process("sync", "--json", **environment_for(simulator, **few))
+    while len(simulator.requests) < 5:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    saved = loaded()
+    simulator.faults = []
+    code, rest, _ = command("sync", "--json", simulator=simulator, **QUARTER)
+
+    stopped = json.loads(out)
+    assert process.returncode == 143
+    assert stopped["status"] == "paused"
+    assert 0 < stopped["calls_received"] == saved < 450
+    assert code == 0
+    assert json.loads(rest)["calls_received"] >= 450 - saved
+    assert loaded() == 450
+
+
+def test_exhausted_quota_is_exit_code_4_with_the_time_to_come_back(serve: Serve, command: Command) -> None:
+    """A Retry-After of hours ends the run at once, and says when to run again."""
+    fault = Fault(kind="status", status=429, retry_after=21_600, numbers=range(5, 100))
+    simulator = serve(nine_windows(), faults=(fault,))
+
+    code, out, err = command("sync", "--json", simulator=simulator, **QUARTER)
+
+    result: dict[str, Any] = json.loads(out)
+    assert code == 4
+    assert result["status"] == "paused"
+    assert result["retry_at"] in err
+    assert [request.status for request in simulator.requests[:5]] == [200] * 4 + [429]
+    assert 0 < result["calls_received"] == loaded() < 450
+
+
+def test_default_rate_is_three_requests_a_second(serve: Serve) -> None:
+    """Without a setting the requests reach the server at that rate; `test_walk` holds every single second to it."""
+    simulator = serve(nine_windows())
+    environment = environment_for(simulator, **QUARTER)
+    del environment["SOURCES__GONG__REQUESTS_PER_SECOND"]
+
+    process = start_process("sync", **environment)
+    process.communicate(timeout=120)
+
+    assert process.returncode == 0
+    assert len(simulator.requests) == 9
+    # that is 8 thirds of a second, less what the first may have come late
+    assert simulator.requests[-1].at - simulator.requests[0].at > 2.0
+
+
+def test_no_secret_in_any_output_or_file(
+    serve: Serve, command: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The secret stands in no output at debug level, no database and no working file, whether runs succeed or fail."""
+    caplog.set_level(logging.DEBUG)
+    gate = Gate()
+    simulator = serve(tenant_of(300), access_key_secret=SECRET, clock=gate)
+    killed = start_process("sync", "--log-level", "debug", **environment_for(simulator))
+    assert gate.reached.wait(60)
+    killed.kill()
+    outputs = [*killed.communicate()]
+    gate.opened.set()
+    whole = start_process("sync", "--log-level", "debug", **environment_for(simulator))
+    outputs += whole.communicate(timeout=120)
+    codes = []
+    for fault in (Fault(kind="call_without_id"), Fault(kind="status", status=400, text="no")):
+        simulator.faults = [fault]
+        code, *output = command("sync", "--log-level", "debug", simulator=simulator)
+        codes.append(code)
+        outputs += output
+
+    needles = [SECRET.encode(), base64.b64encode(f"key:{SECRET}".encode())]
+    assert (whole.returncode, codes) == (0, [3, 1])
+    assert "/v2/calls" in caplog.text
+    assert "/v2/calls" in outputs[3]
+    for text in (*outputs, caplog.text):
+        assert not any(needle in text.encode() for needle in needles)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 3
+    for path in files:
+        assert not any(needle in path.read_bytes() for needle in needles), path
+
+
+def test_demo_shows_results_and_the_next_step(command: Command) -> None:
+    """Without a key: a file with calls, real query results, and what to do next."""
+    code, out, _ = command("demo", "--calls", "400")
+
+    assert code == 0
+    assert "400 calls" in out
+    assert "Conference" in out
+    assert "gong-source check" in out
+    with duckdb.connect("gong_demo.duckdb") as connection:
+        assert connection.execute("select count(*) from gong.calls").fetchall() == [(400,)]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`--help` and the package's import cost no dlt, duckdb, pyarrow, requests or pendulum."""
+    heavy = {"dlt", "duckdb", "pyarrow", "requests", "pendulum", "rich"}
+    for code in ("import gong_source", "import gong_source.cli.main as c; c._parser().format_help()"):
+        loaded = subprocess.run(
+            [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert not heavy & set(loaded.stdout.split())
+
+
+@pytest.mark.parametrize("chosen", [None, "true"])
+def test_telemetry_is_off_unless_its_user_switches_it_on(serve: Serve, chosen: str | None) -> None:
+    """A run starts no thread of dlt's telemetry; the user's own setting is kept to."""
+    code = """
+import threading
+from gong_source import sync
+from dlt.common.runtime import anon_tracker
+assert sync().status == "done"
+print(anon_tracker._ANON_TRACKER_ENDPOINT is not None, anon_tracker._THREAD_POOL is not None)
+"""
+    environment = environment_for(serve(Tenant()), RUNTIME__DLTHUB_TELEMETRY_ENDPOINT="http://127.0.0.1:9")
+    environment |= {"RUNTIME__DLTHUB_TELEMETRY": chosen} if chosen else {}
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout.split()[-1] == str(chosen == "true")

@@ -1,0 +1,85 @@
+"""How a load gets into a DuckDB file: each file of a package is merged straight into its table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dlt
+import pytest
+from mirrors import FILE, SMALL, days_ago, mirror, rows, table, tenant_of, truth
+
+from gong_source import gong, sync
+from gong_source.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gong_source.settings import GongSettings
+    from gong_source.simulator import Simulator, Tenant
+
+    Serve = Callable[..., Simulator]
+    SettingsFor = Callable[..., GongSettings]
+
+
+def newest(tenant: Tenant, count: int) -> list[str]:
+    """The ids of the latest calls, which a sync asks for again."""
+    return sorted(tenant.calls, key=lambda i: tenant.effective_time(tenant.calls[i], "documented"))[-count:]
+
+
+def plain_run(simulator: Simulator) -> None:
+    """One run of a pipeline of the user's own, into the same file and dataset."""
+    source = gong(
+        credentials={"access_key": "key", "access_key_secret": "secret", "base_url": simulator.base_url},
+        start_date=iso(days_ago(60)),
+        requests_per_second=1000.0,
+    )
+    destination = dlt.destinations.duckdb(str(FILE.absolute()))
+    dlt.pipeline("own", destination=destination, dataset_name="gong").run(source)
+
+
+def test_no_row_is_written_twice(serve: Serve, settings_for: SettingsFor) -> None:
+    """There is no staging dataset, and after a load of nothing new no row has changed."""
+    tenant, _, settings = mirror(serve, settings_for, SMALL)
+
+    assert sync(settings=settings).calls_changed == 0
+    assert rows("select schema_name from duckdb_schemas() where schema_name like 'gong%'") == [("gong",)]
+    assert table() == truth(tenant)
+
+
+@pytest.mark.parametrize("folder", ["it's", "a[b]c", "what?", "all*of*it"])
+def test_working_folder_of_any_name(
+    folder: str, serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What means something else in SQL, or several files to DuckDB, is part of a name here."""
+    tenant = tenant_of(300, 10)
+    monkeypatch.setenv("DLT_DATA_DIR", str(Path(folder).absolute()))
+
+    sync(settings=settings_for(serve(tenant), start_date=iso(days_ago(10))))
+
+    assert table() == truth(tenant)
+
+
+def test_session_in_another_zone(serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instants stay instants, also where the user has Parquet hold them without a zone."""
+    monkeypatch.setenv("DATA_WRITER__FLAVOR", "spark")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__SESSION_TIMEZONE", "America/New_York")
+    tenant = tenant_of(50, 10)
+
+    sync(settings=settings_for(serve(tenant), start_date=iso(days_ago(10))))
+
+    assert table() == truth(tenant)
+
+
+def test_own_pipeline_and_the_commands_take_turns(serve: Serve, settings_for: SettingsFor) -> None:
+    """What one loads the other goes on with, in the same tables; dlt's staging dataset is then beside them."""
+    tenant, simulator, settings = mirror(serve, settings_for, SMALL)
+    some = newest(tenant, 3)
+    tenant.edit(some[0], title="by the pipeline")
+    plain_run(simulator)
+    tenant.edit(some[1], title="by the command")
+
+    assert sync(settings=settings).calls_changed == 1
+    tenant.edit(some[2], title="by the pipeline again")
+    plain_run(simulator)
+    assert table() == truth(tenant)

@@ -1,0 +1,84 @@
+"""A DuckLake, for several readers or several machines: nobody who reads is ever refused, or sees half a package."""
+
+from __future__ import annotations
+
+import multiprocessing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from places import ducklake_place
+from tenants import END, days_ago, truth
+
+from gong_source import ConfigurationError, Target, status, sync
+from gong_source.simulator import Tenant
+from gong_source.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.synchronize import Event
+    from pathlib import Path
+
+    from servers import PostgresServer
+
+    from gong_source.settings import GongSettings
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+    SettingsFor = Callable[..., GongSettings]
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def poll(where: tuple[str, Path, dict[str, str], str], stop: Event, reads: Any) -> None:
+    """Opens the lake, counts its calls and closes it, again and again until told to stop; tells what it saw."""
+    place = ducklake_place(*where)
+    while not stop.is_set():
+        reads.put(place.fetch("select count(*) from gong.calls")[0][0])
+        stop.wait(0.3)
+    reads.put(None)
+
+
+@pytest.mark.parametrize("catalog", ["sqlite", "postgres"])
+def test_readers_see_a_package_as_a_whole_and_are_never_refused(
+    catalog: str,
+    postgres: PostgresServer,
+    lake_extensions: dict[str, str],
+    serve: Serve,
+    settings_for: SettingsFor,
+    monkeypatch: pytest.MonkeyPatch,
+    own_place: Path,
+    dataset: str,
+) -> None:
+    """A program that opens the lake over and over while calls are loaded counts those before or those after."""
+    address = f"sqlite:///{own_place}/lake.sqlite" if catalog == "sqlite" else postgres.database(dataset)
+    where = (address, own_place / "files", lake_extensions, dataset)
+    place = ducklake_place(*where)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    sync(place.target, settings=settings_for(serve(Tenant()), start_date=iso(days_ago(30))))
+    tenant = Tenant.generate(5000, start=days_ago(6), end=END, seed=6)
+    stop, reads = SPAWN.Event(), SPAWN.Queue()
+    reader = SPAWN.Process(target=poll, args=(where, stop, reads))
+    reader.start()
+    seen = [reads.get(timeout=60)]
+
+    sync(place.target, settings=settings_for(serve(tenant), start_date=iso(days_ago(30))))
+    stop.set()
+    while (read := reads.get(timeout=60)) is not None:
+        seen.append(read)
+    reader.join()
+
+    assert reader.exitcode == 0
+    assert set(seen) <= {0, 5000}
+    assert len(seen) > 3
+    assert place.calls() == truth(tenant)
+    held = (own_place / "files").rglob("*.parquet")
+    assert any(held)
+
+
+def test_catalog_that_lets_in_one_program_at_a_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog in a DuckDB file would keep readers out, as the file itself does: use that then."""
+    monkeypatch.setenv("DESTINATION__DUCKLAKE__CREDENTIALS__CATALOG", "duckdb:///lake.duckdb")
+
+    with pytest.raises(ConfigurationError, match="its catalog must be SQLite or Postgres, not duckdb"):
+        status(Target("ducklake"))
