@@ -154,7 +154,7 @@ def test_a_command_for_one_workspace_covers_nothing_for_all(
 def test_record_without_an_id_loads_nothing_and_says_so(serve: Serve, source: Any, pipeline: dlt.Pipeline) -> None:
     """One package is all or nothing: the run fails with Gong's request id, and the next one loads all."""
     tenant = Tenant.generate(250, start=days_ago(10), end=END, seed=4)
-    simulator = serve(tenant, faults=(Fault(kind="call_without_id", numbers=[2]),))
+    simulator = serve(tenant, faults=(Fault(kind="record_without_id", numbers=[2]),))
 
     with pytest.raises(PipelineStepFailed) as failed:
         pipeline.run(source(simulator, start_date=iso(days_ago(10))))

@@ -28,6 +28,7 @@ class Settings:
         default_factory=dict, metadata=_says("bearer tokens with expiry in unix seconds")
     )
     scopes: frozenset[str] | None = field(default=None, metadata=_says("scopes of the key; none = all"))
+    missing_scope_status: int = field(default=401, metadata=_says("status of a request whose scope the key lacks"))
     refuse_generic_host: bool = field(
         default=False, metadata=_says("answer 401 to the right key when the Host header is a generic host")
     )
@@ -56,16 +57,18 @@ class Settings:
     hidden_window: WhenEmpty = field(
         default="not_found", metadata=_says("answer when every call of a window is still unavailable")
     )
-    emptied_walk: WhenEmpty = field(
-        default="empty_list", metadata=_says("answer when the rest of a walk was deleted meanwhile")
+    emptied_listing: WhenEmpty = field(
+        default="empty_list", metadata=_says("answer when the rest of a listing was deleted meanwhile")
     )
     see_no_calls: bool = field(
         default=False, metadata=_says("the key sees no call: every list of calls is the empty 404")
     )
     visible_share: float = field(default=1.0, metadata=_says("share of the calls that the key sees, from 0 to 1"))
+    visible_users: int | None = field(default=None, metadata=_says("how many users the key sees; none = all"))
+    visible_workspaces: int | None = field(default=None, metadata=_says("how many workspaces the key sees; none = all"))
 
     cursor_lifetime_seconds: float = field(
-        default=3600.0, metadata=_says("life of a page cursor from the first request of its walk")
+        default=3600.0, metadata=_says("life of a page cursor from the first request of its listing")
     )
     cursor_secret: str = field(
         default="simulator", metadata=_says("key that signs page cursors; a new one makes older ones foreign")

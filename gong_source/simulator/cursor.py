@@ -1,4 +1,4 @@
-"""Page cursors: signed tokens (JWT, HS256) that carry the position of a walk, as the real API's do."""
+"""Page cursors: signed tokens (JWT, HS256) that carry the position of a listing, as the real API's do."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ class CursorError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a walk stands: after which row, on which page, and until when (unix seconds) it may go on.
+    """Where a listing stands: after which row, on which page, and until when (unix seconds) it may continue.
 
     `micros` is the last row's time in microseconds since 1970; None in a list that is ordered by id alone.
     """

@@ -12,7 +12,7 @@ from gong_source.simulator.behaviour import Settings
 from gong_source.simulator.call import to_micros
 from gong_source.simulator.cursor import issue
 from gong_source.simulator.detail import detailed
-from gong_source.simulator.listing import Filter, Walk, following_position, position_of
+from gong_source.simulator.listing import Filter, Listing, following_position, position_of
 from gong_source.simulator.tenant import Tenant, View
 
 NO_CALLS: Final = "No calls found corresponding to the provided filters"
@@ -61,8 +61,8 @@ def _list_calls(ask: Ask) -> Page:
     settings, query = ask.settings, ask.query
     wanted = _bounds(query, settings, prefix="")
     wanted.view = _view(settings, settings.rule, query.get("workspaceId"))
-    walk = Walk(ask.tenant, settings, ask.now, wanted, again=ask.again)
-    return _page_of_calls(walk, query.get("cursor"))
+    listing = Listing(ask.tenant, settings, ask.now, wanted, again=ask.again)
+    return _page_of_calls(listing, query.get("cursor"))
 
 
 def _list_calls_in_detail(ask: Ask) -> Page:
@@ -77,23 +77,23 @@ def _list_calls_in_detail(ask: Ask) -> Page:
     wanted.view = _view(settings, rule, filters.get("workspaceId"))
     wanted.call_ids = filters.get("callIds")
     wanted.user_ids = filters.get("primaryUserIds")
-    walk = Walk(tenant, settings, ask.now, wanted, again=ask.again)
+    listing = Listing(tenant, settings, ask.now, wanted, again=ask.again)
     selector = body.get("contentSelector") or {}
-    return _page_of_calls(walk, body.get("cursor"), lambda row: detailed(row, selector))
+    return _page_of_calls(listing, body.get("cursor"), lambda row: detailed(row, selector))
 
 
-def _page_of_calls(walk: Walk, cursor: Any, show: Callable[[bytes], bytes] | None = None) -> Page:
-    tenant, settings = walk.tenant, walk.settings
+def _page_of_calls(listing: Listing, cursor: Any, show: Callable[[bytes], bytes] | None = None) -> Page:
+    tenant, settings = listing.tenant, listing.settings
     if settings.see_no_calls:
         raise Refusal(404, NO_CALLS)
-    position = None if not cursor else position_of(cursor, settings, walk.now)
+    position = None if not cursor else position_of(cursor, settings, listing.now)
     with tenant.lock:
-        step = walk.step(position)
+        step = listing.step(position)
         rows = step.rows
     if show is not None:
         rows = [show(row) for row in rows]
     if not rows and step.next is None:
-        when_empty = settings.emptied_walk if position else settings.hidden_window
+        when_empty = settings.emptied_listing if position else settings.hidden_window
         if when_empty == "not_found" or (position is None and step.total == 0):
             raise Refusal(404, NO_CALLS)
     token = None
@@ -114,14 +114,15 @@ def _get_call(ask: Ask) -> Single:
 
 
 def _list_users(ask: Ask) -> Page:
-    settings, users = ask.settings, ask.tenant.users
+    settings, users = ask.settings, list(ask.tenant.users)[: ask.settings.visible_users]
     cursor = ask.query.get("cursor")
     position = None if not cursor else position_of(cursor, settings, ask.now, id_name="userId")
-    rest = users if position is None else [user for user in users if int(user["id"]) > position.row_id]
-    rows = rest[: settings.page_size]
+    past = users if position is None else [user for user in users if int(user["id"]) <= position.row_id]
+    rest = users if position is None else users[len(past) :]
+    rows = (past[len(past) - ask.again :] if ask.again and position is not None else []) + rest[: settings.page_size]
     number = position.page_number + 1 if position else 0
     page = Page("users", [dump(row) for row in rows], position.total if position else len(users), number)
-    if len(rest) > len(rows):
+    if len(rest) > settings.page_size:
         page.cursor = issue(
             following_position(
                 last=(int(rows[-1]["id"]), None),
@@ -137,7 +138,8 @@ def _list_users(ask: Ask) -> Page:
 
 
 def _list_workspaces(ask: Ask) -> Page:
-    return Page("workspaces", [dump(workspace) for workspace in ask.tenant.workspaces])
+    visible = list(ask.tenant.workspaces)[: ask.settings.visible_workspaces]
+    return Page("workspaces", [dump(workspace) for workspace in visible])
 
 
 def _view(settings: Settings, rule: Any, workspace_id: str | None) -> View:

@@ -14,7 +14,7 @@ FaultKind = Literal[
     "reset",
     "missing_list_key",
     "empty_page",
-    "call_without_id",
+    "record_without_id",
     "expire_cursor",
     "repeat_cursor",
     "duplicate_rows",
@@ -30,7 +30,7 @@ class Fault:
     Kinds: "status" (an error answer with `status`, default 500, `text` and `retry_after` seconds), "html" (a
     web page with `status`, default 200), "not_json" (a 200 that is no JSON), "slow" (`seconds` more before
     the answer), "truncate" (the connection closes in mid-body), "reset" (it closes without an answer),
-    "missing_list_key" (no list in the body), "empty_page" (no rows, but the cursor), "call_without_id" (in
+    "missing_list_key" (no list in the body), "empty_page" (no rows, but the cursor), "record_without_id" (in
     the first row), "expire_cursor", "repeat_cursor" (the cursor of the request comes back), "duplicate_rows"
     (the page starts with the last `rows` rows of the page before). The kinds about a cursor pass over
     requests that bring none.

@@ -1,4 +1,4 @@
-"""Walking a filtered list of calls page by page, by position and not by offset."""
+"""Lists filtered calls page by page, by position and not by offset."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One page: the JSON of its calls, the total it reports, and where the walk goes on if it does."""
+    """One page: the JSON of its calls, the total that it reports, and where the listing continues, if it does."""
 
     rows: list[bytes]
     total: int
@@ -33,8 +33,8 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """A walk over the calls that a filter wants. `now` is unix seconds; `again` rows come a second time."""
+class Listing:
+    """A listing of the calls that a filter wants. `now` is unix seconds; `again` rows come a second time."""
 
     tenant: Tenant
     settings: Settings
@@ -67,7 +67,7 @@ class Walk:
         return Step(self._rows(index, positions), total, following)
 
     def _cut(self, keys: Sequence[int], low: int, high: int) -> tuple[Sequence[int], bool]:
-        """Return the positions of one page in the order of the walk, and whether more follow."""
+        """Return the positions of one page in the order of the listing, and whether more follow."""
         size = self.settings.page_size
         order = range(high - 1, low - 1, -1) if self.settings.order == "descending" else range(low, high)
         if self.settings.short_pages or not self.tenant.has_pending:
@@ -130,7 +130,7 @@ EXPIRED: Final = "cursor: the provided cursor has expired, start again from the 
 
 
 def following_position(*, last: tuple[int, int | None], total: int, before: Position | None, expires: int) -> Position:
-    """Return the position after a row (id, microseconds); only the first of a walk sets its expiry."""
+    """Return the position after a row (id, microseconds); only the first one of a listing sets its expiry."""
     if before is None:
         return Position(*last, total, 0, expires)
     return Position(*last, total, before.page_number + 1, before.expires)

@@ -1,7 +1,10 @@
 """The words and numbers that fill a made-up call, user or workspace."""
 
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
+# One user of so many manages the others.
+_TEAM: Final = 6
 _MASK: Final = (1 << 64) - 1
 _TOPICS: Final = (
     "Discovery",
@@ -113,18 +116,21 @@ def _roughen(fields: dict[str, Any], bits: int) -> None:
             fields[name] = None
 
 
-def make_users(count: int) -> list[dict[str, Any]]:
-    """Return users in ascending order of id, in the shape of GET /v2/users."""
+def make_users(count: int, zone: tzinfo) -> list[dict[str, Any]]:
+    """Return users in ascending order of id, in the shape of GET /v2/users; times have the offset of `zone`."""
     step = (2**63 - 10**17) // max(1, count)
+    ids = [str(10**17 + number * step + draw(7, number) % step) for number in range(count)]
     users = []
-    for number in range(count):
+    for number, user_id in enumerate(ids):
         bits = draw(7, number)
+        created = datetime(2023, 1 + bits % 12, 10, 21, 50, 7, bits % 1000 * 1000, tzinfo=UTC)
+        manager = number - number % _TEAM
         first, last = _FIRST_NAMES[bits % 10], f"Example{number}"
         users.append(
             {
-                "id": str(10**17 + number * step + bits % step),
+                "id": user_id,
                 "emailAddress": f"user{number}@example.com",
-                "created": f"2023-{1 + bits % 12:02d}-10T21:50:07.{bits % 1000:03d}+00:00",
+                "created": created.astimezone(zone).isoformat(timespec="milliseconds"),
                 "active": bits & 7 != 0,
                 "emailAliases": [],
                 "trustedEmailAddress": None,
@@ -143,7 +149,7 @@ def make_users(count: int) -> list[dict[str, Any]]:
                     "nonRecordedMeetingsImported": False,
                     "gongConnectEnabled": bool(bits & 16),
                 },
-                "managerId": None,
+                "managerId": None if manager == number else ids[manager],
                 "meetingConsentPageUrl": None,
                 "spokenLanguages": [{"language": "en-US", "primary": True}],
                 "conferencingProviders": None,

@@ -217,7 +217,9 @@ class Simulator:
         endpoint, argument = find(asked.path, incoming.method)
         scopes = self.settings.scopes
         if scopes is not None and endpoint.scope not in scopes:
-            raise Refusal(401, f"You don't have permission to use '{endpoint.scope}' in your app.")
+            raise Refusal(
+                self.settings.missing_scope_status, f"You don't have permission to use '{endpoint.scope}' in your app."
+            )
         if incoming.method == "POST":
             if not incoming.body or "json" not in incoming.headers.get("content-type", ""):
                 raise Refusal(415, "Unsupported Media Type")
@@ -306,7 +308,7 @@ def _damaged(answer: Page | Single, struck: Struck, cursor: str | None, request_
         answer.cursor = cursor
     if "empty_page" in struck:
         answer.rows = []
-    if "call_without_id" in struck and answer.rows:
+    if "record_without_id" in struck and answer.rows:
         row = json.loads(answer.rows[0])
         del row.get("metaData", row)["id"]
         answer.rows[0] = json.dumps(row).encode()

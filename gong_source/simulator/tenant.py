@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypedDict, Unpack
 from zoneinfo import ZoneInfo
 
 from gong_source.simulator.call import Call, Rendering, Rule, effective_time, render, to_micros
+from gong_source.simulator.directory import Directory
 from gong_source.simulator.index import Index, id_of, key_of
 from gong_source.simulator.phrases import draw, make_users, make_workspaces
 from gong_source.simulator.recipe import Plan, Recipe, Shape
@@ -62,10 +63,10 @@ class Tenant:
     ) -> None:
         self.time_zone = time_zone
         self.rendering = rendering
-        self.users = make_users(users)
-        self.workspaces = make_workspaces(workspaces)
         self.lock = RLock()
         self._zone = ZoneInfo(time_zone)
+        self.users = Directory(make_users(users, self._zone))
+        self.workspaces = Directory(make_workspaces(workspaces))
         self._recipe: Recipe | None = None
         # Each call is in exactly one of these, by id: its number in the recipe, or the call itself.
         self._drawn: dict[int, int] = {}
@@ -112,12 +113,12 @@ class Tenant:
     @property
     def user_ids(self) -> tuple[str, ...]:
         """The ids of the users, ascending."""
-        return tuple(user["id"] for user in self.users)
+        return self.users.ids
 
     @property
     def workspace_ids(self) -> tuple[str, ...]:
         """The ids of the workspaces."""
-        return tuple(workspace["id"] for workspace in self.workspaces)
+        return self.workspaces.ids
 
     @property
     def calls(self) -> Mapping[str, Call]:
@@ -192,7 +193,7 @@ class Tenant:
         return effective_time(call, rule)
 
     def warm(self) -> None:
-        """Render every call and sort the calls now, so that the first walk is as fast as later ones."""
+        """Render every call and sort the calls now, so that the first listing is as fast as later ones."""
         with self.lock:
             index = self.index(View("documented"))
             index.rows[:] = [self.rendered(id_of(key)) for key in index.keys]

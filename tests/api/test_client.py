@@ -193,7 +193,7 @@ def test_key_that_sees_nothing(serve: Running) -> None:
 @pytest.mark.parametrize("emptied", ["not_found", "empty_list"])
 def test_calls_deleted_while_they_are_listed(emptied: Any, serve: Running) -> None:
     """When the rest of a list vanishes meanwhile, it ends; what came before is kept."""
-    gong = serve(tenant_of(150), emptied_walk=emptied)
+    gong = serve(tenant_of(150), emptied_listing=emptied)
     with client_of(gong) as client:
         pages = client.pages(CALLS, DAY)
         first = next(pages)

@@ -368,7 +368,7 @@ def test_third_expiry_fails_that_window_only() -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(kind="call_without_id", numbers=[1]), RecordError),
+        (Fault(kind="record_without_id", numbers=[1]), RecordError),
         (Fault(kind="missing_list_key", numbers=[1]), UnexpectedAnswer),
         (Fault(kind="not_json", numbers=[1]), UnexpectedAnswer),
         (Fault(kind="repeat_cursor", numbers=[2]), UnexpectedAnswer),

@@ -543,7 +543,7 @@ def test_no_secret_in_any_output_or_file(
     whole = start_process("sync", "--log-level", "debug", **environment_for(simulator))
     outputs += whole.communicate(timeout=120)
     codes = []
-    for fault in (Fault(kind="call_without_id"), Fault(kind="status", status=400, text="no")):
+    for fault in (Fault(kind="record_without_id"), Fault(kind="status", status=400, text="no")):
         simulator.faults = [fault]
         code, *output = command("sync", "--log-level", "debug", simulator=simulator)
         codes.append(code)

@@ -227,7 +227,7 @@ def test_clock_before_all_that_is_loaded_is_told(serve: Serve, settings_for: Set
 def test_call_without_id_fails_its_window_and_only_that(serve: Serve, settings_for: SettingsFor) -> None:
     """The window is not loaded and named with Gong's request id; the rest is; the next sync asks for it again."""
     tenant = nine_windows()
-    simulator = serve(tenant, faults=(Fault(kind="call_without_id", numbers=[5]),))
+    simulator = serve(tenant, faults=(Fault(kind="record_without_id", numbers=[5]),))
     settings = settings_for(simulator, start_date=iso(QUARTER_BEGINS))
 
     first = sync(settings=settings)

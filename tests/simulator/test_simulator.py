@@ -56,7 +56,7 @@ class Client:
         url = self.simulator.base_url + "/v2/calls/extensive"
         return self.session.post(url, json=body, params=query, timeout=10)
 
-    def walk(self, **query: Any) -> list[dict[str, Any]]:
+    def rows(self, **query: Any) -> list[dict[str, Any]]:
         """Return the rows of all pages."""
         rows = []
         while True:
@@ -70,7 +70,7 @@ class Client:
 
     def ids(self, **query: Any) -> list[str]:
         """Return the ids of the rows of all pages."""
-        return [row["id"] for row in self.walk(**query)]
+        return [row["id"] for row in self.rows(**query)]
 
 
 @pytest.fixture
@@ -113,9 +113,9 @@ def error(answer: requests.Response) -> tuple[int, str]:
 # Pages and page cursors
 
 
-def test_walk_delivers_every_call_once_as_served(gong: Client) -> None:
-    """A walk without bounds gives each call once, exactly as `served` says, in pages of 100."""
-    rows = gong.walk()
+def test_listing_delivers_every_call_once_as_served(gong: Client) -> None:
+    """A listing without bounds gives each call once, exactly as `served` says, in pages of 100."""
+    rows = gong.rows()
     tenant = gong.simulator.tenant
     assert {row["id"]: row for row in rows} == {call_id: tenant.served(call_id) for call_id in tenant.calls}
     assert len(rows) == len(tenant) == 250
@@ -148,7 +148,7 @@ def test_cursor_is_a_token_of_the_documented_shape(gong: Client) -> None:
     assert held["exp"] == 1_700_000_000 + 3600
 
 
-def test_cursor_expires_an_hour_after_the_first_request_of_its_walk(gong: Client) -> None:
+def test_cursor_expires_an_hour_after_the_first_request_of_its_listing(gong: Client) -> None:
     """Following pages carry the expiry of the first one; from that second on the answer is a 400."""
     clock = Clock()
     change(gong, clock=clock)
@@ -179,7 +179,7 @@ def test_foreign_cursor_is_refused(gong: Client) -> None:
 
 
 def test_calls_inserted_before_the_position_are_not_seen(gong: Client) -> None:
-    """A walk goes on after its last row: it misses earlier insertions, sees later ones, keeps its total."""
+    """A listing continues after its last row: it misses earlier insertions, sees later ones, keeps its total."""
     tenant = gong.simulator.tenant
     page = gong.get().json()
     tenant.add(Call("1", started=START))
@@ -193,7 +193,7 @@ def test_calls_inserted_before_the_position_are_not_seen(gong: Client) -> None:
 
 
 def test_deletions_do_not_shift_pages(gong: Client) -> None:
-    """Deleting rows already delivered, the last one too, makes the walk skip nothing."""
+    """Deleting rows already delivered, the last one too, makes the listing skip nothing."""
     everything = gong.ids()
     page = gong.get().json()
     for call_id in everything[90:100]:
@@ -201,15 +201,15 @@ def test_deletions_do_not_shift_pages(gong: Client) -> None:
     assert gong.ids(cursor=page["records"]["cursor"]) == everything[100:]
 
 
-def test_walk_whose_rest_was_deleted_ends_empty(gong: Client) -> None:
-    """When the rest of a walk vanished, the last page is an empty list, or the 404 if so set."""
+def test_listing_whose_rest_was_deleted_ends_empty(gong: Client) -> None:
+    """When the rest of a listing vanished, the last page is an empty list, or the 404 if so set."""
     page = gong.get().json()
     for call_id in gong.ids(cursor=page["records"]["cursor"]):
         gong.simulator.tenant.delete(call_id)
     cursor = page["records"]["cursor"]
     answer = gong.get(cursor=cursor)
     assert (answer.status_code, answer.json()["calls"]) == (200, [])
-    change(gong, emptied_walk="not_found")
+    change(gong, emptied_listing="not_found")
     assert error(gong.get(cursor=cursor)) == (404, EMPTY)
 
 
@@ -360,7 +360,7 @@ def test_edit_redate_delete_restore(gong: Client) -> None:
     first, second = gong.ids()[:2]
     tenant.edit(second, title="renamed", duration=7)
     assert gong.get(f"/v2/calls/{second}").json()["call"]["title"] == "renamed"
-    assert gong.walk()[1]["duration"] == 7
+    assert gong.rows()[1]["duration"] == 7
     tenant.redate(second, scheduled=END, started=END)
     assert gong.ids()[-1] == second
     tenant.delete(first)
@@ -410,7 +410,7 @@ def test_times_are_shown_in_the_company_zone(gong: Client) -> None:
     """Offsets follow daylight saving time, through the hour that comes twice, and show the exact time."""
     moments = [datetime(2024, 11, 3, hour, 30, tzinfo=UTC) for hour in (5, 6)]
     tenant = serve(gong, *(Call(str(number), started=moment) for number, moment in enumerate(moments, 1)))
-    assert [row["started"] for row in gong.walk()] == [
+    assert [row["started"] for row in gong.rows()] == [
         "2024-11-03T01:30:00-04:00",
         "2024-11-03T01:30:00-05:00",
     ]
@@ -422,7 +422,7 @@ def test_fractions_have_0_3_or_6_digits(gong: Client, micros: int, digits: str) 
     """A time shows as many of 0, 3 or 6 fraction digits as it needs; in UTC it ends in Z."""
     started = START + timedelta(microseconds=micros)
     serve(gong, Call("1", started=started), rendering="utc")
-    assert gong.walk()[0]["started"] == f"2024-03-01T00:00:00{digits}Z"
+    assert gong.rows()[0]["started"] == f"2024-03-01T00:00:00{digits}Z"
 
 
 def test_mixed_rendering_shows_some_times_in_utc() -> None:
@@ -435,12 +435,12 @@ def test_fields_are_nulls_unless_set(gong: Client) -> None:
     """All twenty fields are there, as null if unset; unknown ones follow, ABSENT ones are left out."""
     fields = {"title": "a", "newField": {"b": [1]}, "purpose": ABSENT}
     tenant = serve(gong, Call("1", started=START, fields=fields))
-    row = gong.walk()[0]
+    row = gong.rows()[0]
     assert len(row) == 20
     assert (row["title"], row["newField"], row["duration"]) == ("a", {"b": [1]}, None)
     assert "purpose" not in row
     tenant.edit("1", started=1518863400.0)
-    assert gong.walk()[0]["started"] == 1518863400.0
+    assert gong.rows()[0]["started"] == 1518863400.0
 
 
 def test_generated_calls_depend_on_the_seed_alone() -> None:
@@ -477,7 +477,7 @@ def test_burst_shape_puts_more_than_a_page_in_one_second() -> None:
 def test_wild_calls_are_wild(gong: Client) -> None:
     """Wild calls have nulls in every field but the id, unknown values, 20 digits, and survive the wire."""
     tenant = gong.simulator.tenant = Tenant.generate(600, start=START, end=END, wild=True, unknown_fields=True)
-    rows = gong.walk()
+    rows = gong.rows()
     assert {row["id"]: row for row in rows} == {call_id: tenant.served(call_id) for call_id in tenant.calls}
     assert {name for row in rows for name, value in row.items() if value is None} == set(rows[0]) - {"id"}
     assert {len(row["id"]) for row in rows} >= {19, 20}
@@ -541,7 +541,7 @@ def test_extensive_shows_what_is_asked_for(gong: Client) -> None:
 
 def test_extensive_filters(gong: Client) -> None:
     """The filter takes bounds, ids and primary users; an empty list of ids is a 400."""
-    rows = gong.walk()
+    rows = gong.rows()
     ids = sorted(row["id"] for row in rows[:3])
     found = gong.post({"filter": {"callIds": [*ids, "5"]}}).json()
     assert sorted(call["metaData"]["id"] for call in found["calls"]) == ids
@@ -583,6 +583,92 @@ def test_users_page_by_id(gong: Client) -> None:
     assert len(set(ids)) == first["records"]["totalRecords"] == 130
     assert claims(first["records"]["cursor"])["userId"] == ids[99]
     assert "cursor" not in second["records"]
+
+
+def test_users_have_every_documented_field(gong: Client) -> None:
+    """A user shows what Gong documents, and one key that Gong sends and does not document."""
+    (user, *_) = gong.get("/v2/users", includeAvatars="true").json()["users"]
+
+    assert list(user) == [
+        *("id", "emailAddress", "created", "active", "emailAliases", "trustedEmailAddress", "firstName", "lastName"),
+        *("title", "phoneNumber", "extension", "personalMeetingUrls", "settings", "managerId"),
+        *("meetingConsentPageUrl", "spokenLanguages", "conferencingProviders"),
+    ]
+    assert len(user["settings"]) == 7
+    assert re.search(r"[.]\d{3}-0[45]:00$", user["created"])  # the company's offset
+    assert user == gong.simulator.tenant.users.served(user["id"])
+
+
+def test_no_users_is_an_empty_list(gong: Client) -> None:
+    """A list without a filter that is empty is a 200, not the 404 of an empty filtered list."""
+    gong.simulator.tenant = Tenant(users=0, workspaces=0)
+    answer = gong.get("/v2/users")
+    assert (answer.status_code, answer.json()["users"]) == (200, [])
+    assert gong.get("/v2/workspaces").json()["workspaces"] == []
+
+
+@pytest.mark.parametrize("kind", ["users", "workspaces"])
+def test_users_and_workspaces_change_while_they_are_served(gong: Client, kind: str) -> None:
+    """What is added, edited, removed and restored shows at once, in ascending order of id."""
+    directory = getattr(gong.simulator.tenant, kind)
+
+    def listed() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = gong.get(f"/v2/{kind}").json()[kind]
+        return rows
+
+    before = listed()
+    added = directory.add(name="new")
+    directory.edit(before[0]["id"], name="edited")
+    assert [row["id"] for row in listed()] == [*(row["id"] for row in before), added]
+    assert listed()[0] == before[0] | {"name": "edited"}
+    assert listed()[-1]["name"] == "new"
+    directory.remove(added)
+    assert len(listed()) == len(before)
+    directory.restore(added)
+    assert directory.served(added) == listed()[-1]
+    with pytest.raises(ValueError, match="already there"):
+        directory.add(id=added)
+    with pytest.raises(ValueError, match="never changes"):
+        directory.edit(added, id="1")
+
+
+def test_users_that_change_between_pages(gong: Client) -> None:
+    """A page goes on after the last id: what was removed before shifts nothing, and the total stays."""
+    tenant = gong.simulator.tenant = Tenant(users=230)
+    first = gong.get("/v2/users").json()
+    tenant.users.remove(first["users"][0]["id"])
+    tenant.users.add()
+    second = gong.get("/v2/users", cursor=first["records"]["cursor"]).json()
+    assert second["users"][0]["id"] == tenant.users.ids[99]
+    assert second["records"]["totalRecords"] == 230
+
+
+def test_key_that_sees_few_users(gong: Client) -> None:
+    """With `visible_users` and `visible_workspaces` the key sees the first ones alone, and a total to match."""
+    gong.simulator.tenant = Tenant(users=230, workspaces=3)
+    change(gong, visible_users=10, visible_workspaces=1)
+    body = gong.get("/v2/users").json()
+    assert (len(body["users"]), body["records"]["totalRecords"]) == (10, 10)
+    assert len(gong.get("/v2/workspaces").json()["workspaces"]) == 1
+
+
+def test_faults_happen_to_users_too(gong: Client) -> None:
+    """The kinds of faults that change a list do so for users as for calls."""
+    gong.simulator.tenant = Tenant(users=130)
+    cursor = gong.get("/v2/users").json()["records"]["cursor"]
+    kinds = ("missing_list_key", "record_without_id", "empty_page", "duplicate_rows", "repeat_cursor", "expire_cursor")
+    for kind in kinds:
+        gong.simulator.faults = [Fault(kind=kind, path="/v2/users")]
+        answer = gong.get("/v2/users", cursor=cursor)
+        body = answer.json()
+        assert {
+            "missing_list_key": "users" not in body,
+            "record_without_id": body.get("users") and "id" not in body["users"][0],
+            "empty_page": body.get("users") == [],
+            "duplicate_rows": len(body.get("users", ())) == 31,
+            "repeat_cursor": body.get("records", {}).get("cursor") == cursor,
+            "expire_cursor": answer.status_code == 400 and "expired" in body["errors"][0],
+        }[kind], kind
 
 
 def test_workspaces_are_unpaged(gong: Client) -> None:
@@ -646,6 +732,8 @@ def test_missing_scope(gong: Client) -> None:
     change(gong, scopes=frozenset({"api:users:read"}))
     assert error(gong.get()) == (401, "You don't have permission to use 'api:calls:read:basic' in your app.")
     assert gong.get("/v2/users").status_code == 200
+    change(gong, scopes=frozenset(), missing_scope_status=403)
+    assert error(gong.get("/v2/users")) == (403, "You don't have permission to use 'api:users:read' in your app.")
 
 
 def test_generic_host_can_be_refused(gong: Client) -> None:
@@ -787,7 +875,7 @@ def test_page_faults(gong: Client) -> None:
     gong.simulator.faults = [
         Fault(kind="missing_list_key", numbers={1}),
         Fault(kind="empty_page", numbers={2}),
-        Fault(kind="call_without_id", numbers={3, 4}),
+        Fault(kind="record_without_id", numbers={3, 4}),
     ]
     assert set(gong.get().json()) == {"requestId", "records"}
     empty = gong.get().json()
@@ -810,7 +898,7 @@ def test_cursor_faults(gong: Client) -> None:
 
 
 def test_duplicate_rows(gong: Client) -> None:
-    """The last rows of a page come again on the next one, and the walk still ends with every call."""
+    """The last rows of a page come again on the next one, and the listing still ends with every call."""
     expected = gong.ids()
     gong.simulator.faults = [Fault(kind="duplicate_rows", rows=3, times=1)]
     ids = gong.ids()

@@ -574,7 +574,7 @@ def test_a_window_that_cannot_be_compared_is_no_clean_one(
 ) -> None:
     """A call without an id leaves its window out, with exit code 3; the others are repaired, and it is later."""
     tenant, _, settings = mirror(serve, settings_for, LARGE)
-    broken = serve(tenant, faults=(Fault(kind="call_without_id", numbers=[8]),))
+    broken = serve(tenant, faults=(Fault(kind="record_without_id", numbers=[8]),))
     lost = between(tenant, days_ago(300), END)[::50]
     lose(lost)
 
