@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from gong_source.resources.declare import CALLS
+from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Settings, Simulator, Tenant
 
 if TYPE_CHECKING:
@@ -108,15 +108,15 @@ class Bench:
 
     def wrong_fields(self) -> int:
         """The fields of all calls that differ from what the server has."""
-        names = ", ".join(column.name for column in CALLS.fields.values())
+        names = ", ".join(column.name for column in CALLS.table.fields.values())
         wrong = 0
         with duckdb.connect(str(self.folder / FILE), read_only=True) as db:
             db.execute("set timezone = 'UTC'")
             rows = db.execute(f"select {names}, extra from gong.calls where deleted_at is null")
             while some := rows.fetchmany(10_000):
                 for *values, extra in some:
-                    held = dict(zip(CALLS.fields, values, strict=True)) | json.loads(extra or "{}")
-                    served = dict.fromkeys(CALLS.fields) | self.simulator.tenant.served(held["id"])
+                    held = dict(zip(CALLS.table.fields, values, strict=True)) | json.loads(extra or "{}")
+                    served = dict.fromkeys(CALLS.table.fields) | self.simulator.tenant.served(held["id"])
                     for name in ("scheduled", "started"):
                         served[name] = served[name] and datetime.fromisoformat(served[name])
                     wrong += sum(held[name] != value for name, value in served.items())

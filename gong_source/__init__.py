@@ -1,4 +1,4 @@
-"""Gong calls into a warehouse: a dlt source, and the runs around it.
+"""Gong in a warehouse: a dlt source, and the runs around it.
 
     import dlt
     from gong_source import gong
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         DatasetLocked,
         DestinationFailed,
         GongError,
+        MissingScope,
         NotFound,
         QuotaExhausted,
         RecordError,
@@ -33,12 +34,18 @@ if TYPE_CHECKING:
     )
     from gong_source.runs.backfill import Plan, backfill, plan_backfill
     from gong_source.runs.check import CheckResult, check
-    from gong_source.runs.load import LoadResult, Progress
+    from gong_source.runs.results import (
+        Difference,
+        LoadResult,
+        Progress,
+        ResourceResult,
+        Verification,
+        VerifyResult,
+    )
     from gong_source.runs.run import Control
     from gong_source.runs.status import StatusResult, status
     from gong_source.runs.sync import sync
-    from gong_source.runs.verify.compare import Difference
-    from gong_source.runs.verify.verify import VerifyResult, verify
+    from gong_source.runs.verify.verify import verify
     from gong_source.settings import GongCredentials, GongSettings, resolve_settings
     from gong_source.source import gong
     from gong_source.warehouse.publish import publish
@@ -54,22 +61,25 @@ _HOMES = {
     "Control": "gong_source.runs.run",
     "DatasetLocked": "gong_source.errors",
     "DestinationFailed": "gong_source.errors",
-    "Difference": "gong_source.runs.verify.compare",
+    "Difference": "gong_source.runs.results",
     "GongCredentials": "gong_source.settings",
     "GongError": "gong_source.errors",
     "GongSettings": "gong_source.settings",
-    "LoadResult": "gong_source.runs.load",
+    "LoadResult": "gong_source.runs.results",
+    "MissingScope": "gong_source.errors",
     "NotFound": "gong_source.errors",
     "Plan": "gong_source.runs.backfill",
-    "Progress": "gong_source.runs.load",
+    "Progress": "gong_source.runs.results",
     "QuotaExhausted": "gong_source.errors",
     "RecordError": "gong_source.errors",
     "RequestFailed": "gong_source.errors",
+    "ResourceResult": "gong_source.runs.results",
     "StatusResult": "gong_source.runs.status",
     "Target": "gong_source.warehouse.warehouse",
     "Unavailable": "gong_source.errors",
     "UnexpectedAnswer": "gong_source.errors",
-    "VerifyResult": "gong_source.runs.verify.verify",
+    "Verification": "gong_source.runs.results",
+    "VerifyResult": "gong_source.runs.results",
     "Window": "gong_source.windows",
     "backfill": "gong_source.runs.backfill",
     "check": "gong_source.runs.check",
@@ -96,16 +106,19 @@ __all__ = [
     "GongError",
     "GongSettings",
     "LoadResult",
+    "MissingScope",
     "NotFound",
     "Plan",
     "Progress",
     "QuotaExhausted",
     "RecordError",
     "RequestFailed",
+    "ResourceResult",
     "StatusResult",
     "Target",
     "Unavailable",
     "UnexpectedAnswer",
+    "Verification",
     "VerifyResult",
     "Window",
     "__version__",

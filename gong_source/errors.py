@@ -1,20 +1,21 @@
-"""Everything that can go wrong, drawn once.
+"""Everything that can go wrong, as one tree.
 
 GongError
 ├── ConfigurationError       a setting or option cannot be used (also a ValueError)
-├── RequestFailed            Gong answered, or did not, and the request is given up
+├── RequestFailed            a request to Gong was given up
 │   ├── AuthenticationFailed 401: wrong key, or wrong host for this tenant
-│   ├── AccessDenied         401 or 403: scope missing, or address not trusted
-│   ├── NotFound             404 that does not mean "no rows": wrong host or path
+│   ├── AccessDenied         403: this machine's address is not trusted
+│   │   └── MissingScope     401 or 403: the key lacks a scope
+│   ├── NotFound             404 that does not mean "no rows", or a redirect: wrong host or path
 │   ├── NoRowsFound          404 that means "no rows"; the client turns it into an empty page
-│   ├── BadRequest           any other 4xx
+│   ├── BadRequest           any other status that is not 200
 │   │   └── PageCursorExpired  400: the page cursor is too old or cannot be verified
-│   ├── Unavailable          5xx, time-outs and broken connections outlasted every retry
+│   ├── Unavailable          5xx, time-outs, and broken connections or bodies outlasted every retry
 │   └── UnexpectedAnswer     200, but not what the API promises
 ├── RecordError              a record without a usable id
-├── QuotaExhausted           the next request would have to wait too long; come back later
-├── WalkStopped              a person or a scheduler asked the run to stop
-├── DatasetLocked            another run holds the dataset
+├── QuotaExhausted           the next request would have to wait too long; run again later
+├── RunStopped               a person or a scheduler asked the run to stop
+├── DatasetLocked            another run is loading the dataset
 └── DestinationFailed        the warehouse cannot be opened, read or written
 """
 
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 
 
 class GongError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error that this package raises on purpose."""
 
 
 class ConfigurationError(GongError, ValueError):
-    """A setting or option cannot be used; the message says which and how to mend it."""
+    """A setting or option cannot be used; the message says which one and what to write instead."""
 
 
 class RequestFailed(GongError):
-    """A request to Gong was given up; `request_id` is Gong's own id for it, where it gave one."""
+    """A request to Gong was given up; `request_id` is Gong's own id for the request, if Gong gave one."""
 
     def __init__(self, message: str, *, request_id: str | None = None) -> None:
         self.request_id = request_id
@@ -43,11 +44,19 @@ class RequestFailed(GongError):
 
 
 class AuthenticationFailed(RequestFailed):
-    """Gong refused the access key: it is wrong, or belongs to another host."""
+    """Gong refused the access key: the key is wrong, or belongs to another host."""
 
 
 class AccessDenied(RequestFailed):
-    """The key is known but may not do this: a scope is missing, or the address is not trusted."""
+    """Gong knows the key but refuses the request: this machine's address is not trusted, or a scope is missing."""
+
+
+class MissingScope(AccessDenied):
+    """The key lacks a scope; `scope` is its name, if Gong gave it."""
+
+    def __init__(self, message: str, *, request_id: str | None = None, scope: str | None = None) -> None:
+        self.scope = scope
+        super().__init__(message, request_id=request_id)
 
 
 class NotFound(RequestFailed):
@@ -55,7 +64,7 @@ class NotFound(RequestFailed):
 
 
 class NoRowsFound(RequestFailed):
-    """A valid filter matched nothing, which Gong answers with 404."""
+    """A valid filter matched nothing; Gong answers that with 404."""
 
 
 class BadRequest(RequestFailed):
@@ -63,7 +72,7 @@ class BadRequest(RequestFailed):
 
 
 class PageCursorExpired(BadRequest):
-    """The page cursor is too old or cannot be verified: the window has to be walked from its start."""
+    """The page cursor is too old or cannot be verified: the pages have to be fetched again from the first one."""
 
 
 class Unavailable(RequestFailed):
@@ -71,11 +80,11 @@ class Unavailable(RequestFailed):
 
 
 class UnexpectedAnswer(RequestFailed):
-    """Gong answered 200, but without what the API promises; never taken for an empty page."""
+    """Gong answered 200, but without what the API promises; never treated as an empty page."""
 
 
 class RecordError(GongError):
-    """A record cannot be keyed, so its window is not loaded."""
+    """A record has no usable id, so its window is not loaded."""
 
 
 class QuotaExhausted(GongError):
@@ -86,12 +95,12 @@ class QuotaExhausted(GongError):
         super().__init__(message)
 
 
-class WalkStopped(GongError):
+class RunStopped(GongError):
     """The run was asked to stop."""
 
 
 class DatasetLocked(GongError):
-    """Another run holds the dataset, and two at once would lose rows."""
+    """Another run is loading the dataset; two runs at once would lose rows."""
 
 
 class DestinationFailed(GongError):

@@ -1,118 +1,142 @@
-"""Credentials and settings, by dlt's configuration system -> a client of one Gong tenant."""
+"""Credentials and settings, in dlt's configuration system."""
 
 from __future__ import annotations
 
-import hashlib
+import difflib
 import json
-import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from dlt.common.configuration import configspec
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
 from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.configuration.specs import BaseConfiguration, CredentialsConfiguration
-from dlt.common.runtime.run_context import active as run_context
 from dlt.common.typing import TSecretStrValue  # noqa: TC002 - dlt resolves the annotations at run time
 
-from gong_source.api.client import Client
-from gong_source.api.throttle import Throttle
-from gong_source.api.transport import Transport
-from gong_source.errors import ConfigurationError, WalkStopped
-from gong_source.presets import set_defaults
-from gong_source.windows import days_before, parse
+from gong_source.dates import check_zone, parse
+from gong_source.errors import ConfigurationError
+from gong_source.misspelt import warn_of_misspelt
+from gong_source.presets import set_presets
+from gong_source.resources import RESOURCES
+from gong_source.windows import days_before
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
+
+    from gong_source.resources.declare import Resource
 
 SECTIONS = ("sources", "gong")
 DEFAULT_DAYS = 30
 DELETED_CALLS = ("keep", "redact", "remove")
+# For each setting with bounds: the smallest and the largest value.
+_TEN_YEARS = 3650
+_BOUNDS = {
+    "lookback_days": (0, _TEN_YEARS),
+    "verify_days": (0, _TEN_YEARS),
+    "max_deleted_share": (0, 1),
+    "snapshot_hours": (0, _TEN_YEARS * 24),
+}
 
 
 @configspec
 class GongCredentials(CredentialsConfiguration):
-    """An access key of Gong's API, and the host of the tenant it belongs to."""
+    """An access key of Gong's API, and the host of the tenant that the key belongs to."""
 
     access_key: TSecretStrValue = None  # type: ignore[assignment]
     """The access key."""
     access_key_secret: TSecretStrValue = None  # type: ignore[assignment]
     """The access key's secret."""
     base_url: str = "https://api.gong.io"
-    """The tenant's API address, as Gong's API page shows it."""
+    """The tenant's API address, as Gong's API page shows it. http is allowed for this machine only."""
 
     def parse_native_representation(self, native_value: Any) -> None:
-        """Takes them as one JSON object; raises `ValueError` for anything else."""
+        """Takes the credentials as one JSON object; raises `ValueError` for anything else."""
         fields = json.loads(native_value)
         if not isinstance(fields, dict) or not fields.keys() <= self.get_resolvable_fields().keys():
-            raise ValueError("not a JSON object of access_key, access_key_secret and base_url")
+            raise ValueError("not a JSON object with access_key, access_key_secret and base_url")
         for name, value in fields.items():
             self[name] = value
 
     def on_resolved(self) -> None:
-        """Raises `ConfigurationError` for a key that is empty, as a secret that is not there often is."""
+        """Raises `ConfigurationError` for an empty key: an unset secret often arrives as empty text."""
         for name in ("access_key", "access_key_secret"):
             self[name] = str(self[name]).strip()
             if not self[name]:
                 raise ConfigurationError(f"Gong's {name} is empty: set SOURCES__GONG__CREDENTIALS__{name.upper()}")
 
 
-# dlt resolves these annotations at run time and knows unions only as Optional
+# dlt resolves these annotations at run time, and knows unions only as Optional.
 @configspec
 class GongSettings(BaseConfiguration):
     """The settings in `[sources.gong]`."""
 
     credentials: GongCredentials = None  # type: ignore[assignment]
+    resources: Any = ("calls",)
+    """The resources to load: a list or names with commas between them; all: every resource."""
     start_date: Optional[str] = None  # noqa: UP045
-    """The first day wanted, UTC, inclusive; None: the last 30 days."""
+    """The first day to load, inclusive; none: the last 30 days."""
     lookback_days: float = 7.0
-    """How far before the watermark each sync asks again, for calls that arrive late or change."""
+    """How many days before the watermark each sync fetches again, for calls that arrive late or change."""
     workspace_id: Optional[str] = None  # noqa: UP045
-    """Only this workspace's calls; None: all."""
+    """Load only this workspace's calls; none: all workspaces."""
+    time_zone: str = "UTC"
+    """The time zone of dates that are written without an offset, for example Europe/Berlin."""
+    snapshot_hours: float = 24.0
+    """How old a snapshot (users, workspaces) may be before a sync reads the list again; 0: every sync."""
     requests_per_second: float = 3.0
-    """The tenant's permitted rate."""
+    """The request rate that Gong grants the tenant."""
     max_wait_seconds: float = 300.0
-    """The longest that a run waits for Gong's Retry-After; beyond it, the run stops cleanly."""
+    """The longest wait for Gong's Retry-After. If Gong asks for more, the run stops cleanly."""
     daily_request_budget: int = 10_000
-    """Requests that all runs on this key may send in one UTC day."""
+    """How many requests all runs with this key may send in one UTC day."""
     verify_days: float = 0.0
-    """How many of the last days each sync verifies and repairs when it has loaded; 0: none."""
+    """How many of the last days each sync also verifies and repairs; 0: none."""
     verify_request_budget: int = 200
-    """Requests that a sync may spend on that."""
+    """How many requests a sync may spend on that."""
     deleted_calls: str = "keep"
-    """What a repair does with calls that Gong no longer lists: keep the row, redact its content, or remove it."""
+    """What happens to calls that Gong no longer lists: keep the row, redact its content, or remove it."""
     max_deleted_share: float = 0.2
-    """The share of a window's calls that may be gone before a person has to confirm that they are deleted."""
+    """The share of records that may be missing in Gong at once before a person has to confirm their deletion."""
 
     def on_resolved(self) -> None:
-        """Checks each setting's bounds; raises `ConfigurationError`."""
-        if not 0 <= self.lookback_days <= 3650:  # ten years
-            raise ConfigurationError(f"lookback_days: {self.lookback_days:g} must lie between 0 and 3650")
-        if self.daily_request_budget < 1:
-            raise ConfigurationError(f"daily_request_budget: {self.daily_request_budget} must be at least 1")
+        """Checks every setting; raises `ConfigurationError`."""
+        for name, (smallest, largest) in _BOUNDS.items():
+            if not smallest <= self[name] <= largest:
+                raise ConfigurationError(f"{name}: {self[name]:g} must lie between {smallest} and {largest}")
+        for name in ("daily_request_budget", "verify_request_budget"):
+            if self[name] < 1:
+                raise ConfigurationError(f"{name}: {self[name]} must be at least 1")
         if not self.max_wait_seconds >= 0:
             raise ConfigurationError(f"max_wait_seconds: {self.max_wait_seconds:g} must not be negative")
-        if not 0 <= self.verify_days <= 3650:
-            raise ConfigurationError(f"verify_days: {self.verify_days:g} must lie between 0 and 3650")
-        if self.verify_request_budget < 1:
-            raise ConfigurationError(f"verify_request_budget: {self.verify_request_budget} must be at least 1")
         if self.deleted_calls not in DELETED_CALLS:
             raise ConfigurationError(f"deleted_calls: {self.deleted_calls!r}; choose {', '.join(DELETED_CALLS)}")
-        if not 0 <= self.max_deleted_share <= 1:
-            raise ConfigurationError(f"max_deleted_share: {self.max_deleted_share:g} must lie between 0 and 1")
+        check_zone(self.time_zone)
+        self.resources = read_names(self.resources)
+
+    @property
+    def chosen(self) -> list[Resource]:
+        """The resources to load, in the order in which runs load them."""
+        return [resource for name, resource in RESOURCES.items() if name in self.resources]
 
     def start(self, now: datetime) -> datetime:
-        """The start of the first sync: `start_date`, else 30 days before `now`."""
-        return parse(self.start_date, "start_date") if self.start_date else days_before(now, DEFAULT_DAYS)
+        """The start of the first sync: `start_date`, else 30 days before `now`.
+
+        Raises `ConfigurationError` for a start date that is not a date, or lies in the future.
+        """
+        if not self.start_date:
+            return days_before(now, DEFAULT_DAYS)
+        start = parse(self.start_date, "start_date", zone=self.time_zone, now=now)
+        if start >= now:
+            raise ConfigurationError(f"start_date: {self.start_date} lies in the future")
+        return start
 
 
 def resolve_settings(**explicit: Any) -> GongSettings:
     """The settings, from `explicit` where given, else from dlt's configuration.
 
-    Raises `ConfigurationError` with the names to set when a credential is missing.
+    Raises `ConfigurationError`: for a missing credential with the names to set.
     """
-    set_defaults()
-    given = {name: value for name, value in explicit.items() if value is not None}
+    given = _prepare(explicit)
     try:
         return resolve_configuration(GongSettings(), sections=SECTIONS, explicit_value=given)
     except ConfigFieldMissingException as missing:
@@ -125,49 +149,53 @@ def resolve_settings(**explicit: Any) -> GongSettings:
         raise ConfigurationError(f"[sources.gong]: {_first_line(error)}") from None
 
 
-def connect(
-    settings: GongSettings,
-    *,
-    stopped: threading.Event | None = None,
-    max_requests: int | None = None,
-    throttle: Throttle | None = None,
-    max_attempts: int = 6,
-) -> Client:
-    """A client for the tenant; sends nothing yet.
-
-    Its throttle is shared by all runs of this key on this machine. Setting `stopped` ends every wait.
-    """
-    stop = stopped or threading.Event()
-
-    def sleep(seconds: float) -> None:
-        if stop.wait(seconds):
-            raise WalkStopped("stopped on request")
-
-    credentials = settings.credentials
-    if throttle is None:
-        throttle = Throttle(
-            settings.requests_per_second,
-            path=Path(run_context().data_dir) / "gong_source" / "throttle.sqlite",
-            key=_fingerprint(credentials),
-            max_wait_seconds=settings.max_wait_seconds,
-            daily_budget=settings.daily_request_budget,
-            max_requests=max_requests,
-            sleep=sleep,
+def resolve_without_key(**explicit: Any) -> GongSettings:
+    """The settings for a command that sends no request, so that no access key is needed."""
+    given = _prepare(explicit)
+    try:
+        settings = resolve_configuration(
+            GongSettings(), sections=SECTIONS, accept_partial=True, explicit_value=given or None
         )
-    transport = Transport(
-        credentials.base_url,
-        credentials.access_key,
-        credentials.access_key_secret,
-        throttle=throttle,
-        stopped=stop,
-        max_attempts=max_attempts,
-    )
-    return Client(transport, workspace_id=settings.workspace_id)
+    except ConfigurationException as error:
+        raise ConfigurationError(f"[sources.gong]: {_first_line(error)}") from None
+    settings.on_resolved()
+    return settings
 
 
-def _fingerprint(credentials: GongCredentials) -> str:
-    """Tells keys apart without telling the key."""
-    return hashlib.sha256(f"{credentials.base_url}\n{credentials.access_key}".encode()).hexdigest()[:16]
+def _prepare(explicit: dict[str, Any]) -> dict[str, Any]:
+    """Makes dlt's configuration ready, and returns the settings that are given."""
+    set_presets()
+    warn_of_misspelt(GongSettings().get_resolvable_fields(), GongCredentials().get_resolvable_fields())
+    return {name: value for name, value in explicit.items() if value is not None}
+
+
+def read_names(resources: Any) -> list[str]:
+    """The names in a value of the setting `resources`; raises `ConfigurationError` for an unknown one."""
+    if isinstance(resources, str):
+        text = resources.strip()
+        try:
+            resources = json.loads(text) if text.startswith("[") else text.split(",")
+        except ValueError:
+            resources = [text]
+    names = [str(name).strip() for name in resources] if _is_list(resources) else [str(resources)]
+    if names == ["all"]:
+        return list(RESOURCES)
+    for name in names:
+        if name not in RESOURCES:
+            raise ConfigurationError(f"resources: {_unknown(name, RESOURCES)}")
+    if not names:
+        raise ConfigurationError(f"resources: the list is empty; choose {', '.join(RESOURCES)}, or all")
+    return names
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}? Choose" if near else "choose"
+    return f"{name!r} is unknown; {hint} {', '.join(known)}, or all"
 
 
 def _environment_names(missing: ConfigFieldMissingException) -> set[str]:
@@ -178,13 +206,3 @@ def _environment_names(missing: ConfigFieldMissingException) -> set[str]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
-
-
-def resolve_lookback() -> float:
-    """The setting `lookback_days`, for a command that needs no access key."""
-    set_defaults()
-    try:
-        settings = resolve_configuration(GongSettings(), sections=SECTIONS, accept_partial=True)
-    except ConfigurationException as error:
-        raise ConfigurationError(f"[sources.gong]: {_first_line(error)}") from None
-    return float(settings.lookback_days)

@@ -1,19 +1,16 @@
-"""UTC window arithmetic: the only place that computes with dates.
+"""Arithmetic with UTC windows: the only place that computes with dates.
 
-Every window is half-open, `[start, end)`, with aware UTC bounds on whole milliseconds, the finest that Gong's filters
-are known to take.
+Every window is half-open, `[start, end)`. Its bounds are aware, in UTC, and on whole milliseconds: Gong's filters are
+not known to take finer ones.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
-
-from gong_source.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,7 +53,7 @@ def now() -> datetime:
 
 
 def now_exactly() -> datetime:
-    """The current time, UTC, to the microsecond: two runs of the same second differ in it."""
+    """The current time, UTC, to the microsecond: two runs in the same second get different times."""
     return datetime.now(UTC)
 
 
@@ -66,34 +63,37 @@ def iso(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=spec) + "Z"
 
 
-def parse(text: str | datetime | date, name: str = "date") -> datetime:
-    """The UTC instant that a person wrote: a date (its midnight) or a time, UTC unless it names an offset.
-
-    Raises `ConfigurationError`, naming `name`, when it is neither.
-    """
-    if isinstance(text, date) and not isinstance(text, datetime):
-        return datetime(text.year, text.month, text.day, tzinfo=UTC)
-    with suppress(ValueError, OverflowError):
-        return utc(text if isinstance(text, datetime) else datetime.fromisoformat(text.strip()))
-    raise ConfigurationError(f"{name}: {str(text)!r} is not a date; write 2026-01-31 or 2026-01-31T09:00:00Z")
-
-
 def days_before(instant: datetime, days: float) -> datetime:
     """`days` times 24 hours before `instant`."""
     return utc(instant - timedelta(days=days))
 
 
 def seconds_after(instant: datetime, seconds: float) -> datetime:
-    """`seconds` after `instant`, cut to whole milliseconds; the end of time where that lies beyond it."""
+    """`seconds` after `instant`, cut to whole milliseconds; at most the last time that Python knows."""
     try:
         return utc(instant + timedelta(seconds=seconds))
     except OverflowError:
         return datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 
+def hours_after(instant: datetime, hours: float) -> datetime:
+    """`hours` after `instant`."""
+    return utc(instant + timedelta(hours=hours))
+
+
+def hours_between(earlier: datetime, later: datetime) -> float:
+    """The hours from `earlier` to `later`."""
+    return (later - earlier).total_seconds() / 3600
+
+
+def midnight(instant: datetime) -> datetime:
+    """The last UTC midnight at or before `instant`."""
+    return utc(instant).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def next_midnight(instant: datetime) -> datetime:
     """The first UTC midnight after `instant`."""
-    return utc(instant).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return midnight(instant) + timedelta(days=1)
 
 
 def whole_second(instant: datetime) -> datetime:
@@ -102,7 +102,7 @@ def whole_second(instant: datetime) -> datetime:
 
 
 def union(windows: Iterable[Window]) -> list[Window]:
-    """The same time as disjoint windows in order; windows that touch become one."""
+    """The same time as disjoint windows in order; windows that touch are joined."""
     merged: list[Window] = []
     for window in sorted(windows):
         if merged and window.start <= merged[-1].end:
@@ -114,7 +114,7 @@ def union(windows: Iterable[Window]) -> list[Window]:
 
 
 def subtract(windows: Iterable[Window], covered: Iterable[Window]) -> list[Window]:
-    """What of `windows` lies in none of `covered`, as disjoint windows in order."""
+    """The part of `windows` that lies in none of `covered`, as disjoint windows in order."""
     rest: list[Window] = []
     holes = union(covered)
     ends = [hole.end for hole in holes]
@@ -133,14 +133,14 @@ def subtract(windows: Iterable[Window], covered: Iterable[Window]) -> list[Windo
 
 
 class Coverage:
-    """The time that windows cover which are added one by one; that takes no longer the more there are."""
+    """The time covered by windows that are added one by one. Adding stays fast, however many there are."""
 
     def __init__(self) -> None:
         self._starts: list[datetime] = []
         self._ends: list[datetime] = []
 
     def add(self, window: Window) -> list[Window]:
-        """Covers `window`, and returns what of it was not covered before, as disjoint windows in order."""
+        """Adds `window`, and returns the part that was not covered before, as disjoint windows in order."""
         touching = slice(bisect_left(self._ends, window.start), bisect_right(self._starts, window.end))
         starts, ends = self._starts[touching], self._ends[touching]
         self._starts[touching] = [min([window.start, *starts])]
@@ -149,13 +149,13 @@ class Coverage:
 
 
 def intersect(windows: Iterable[Window], others: Iterable[Window]) -> list[Window]:
-    """What lies both in `windows` and in `others`, as disjoint windows in order."""
+    """The time that lies both in `windows` and in `others`, as disjoint windows in order."""
     these = union(windows)
     return subtract(these, subtract(these, others))
 
 
 def reach(start: datetime, windows: Iterable[Window]) -> datetime:
-    """How far one gets from `start` through windows that join on to each other."""
+    """The end of the time that `windows` cover without a gap from `start` on; `start` if they do not cover it."""
     for window in union(windows):
         if window.start <= start:
             start = max(start, window.end)
@@ -163,13 +163,13 @@ def reach(start: datetime, windows: Iterable[Window]) -> datetime:
 
 
 def split(window: Window, pieces: int) -> list[Window]:
-    """At most `pieces` windows of about equal length that make up `window`, cut at whole seconds."""
+    """`window` in at most `pieces` windows of about equal length, cut at whole seconds."""
     step = window.seconds / pieces
     cuts = [whole_second(seconds_after(window.start, step * i)) for i in range(1, pieces)]
     return cut(window, cuts)
 
 
 def cut(window: Window, cuts: Sequence[datetime]) -> list[Window]:
-    """`window` cut at those of `cuts` that lie inside it."""
+    """`window` cut at those times of `cuts` that lie inside it."""
     bounds = [window.start, *sorted({c for c in cuts if window.start < c < window.end}), window.end]
     return [Window(start, end) for start, end in pairwise(bounds)]

@@ -1,6 +1,6 @@
-"""What a scheduler runs to fill a past range: `python pipelines/backfill.py 2023-01-01 2026-01-01`.
+"""What a scheduler runs to load a past range: `python pipelines/backfill.py 2023-01-01 2026-01-01`.
 
-Run it again after exit code 4 (the day's quota is used up): it goes on where it stopped.
+Run it again after exit code 4 (the day's quota is used up): it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 
 from gong_source import ConfigurationError, Control, GongError, Target, backfill
-from gong_source.windows import parse
+from gong_source.dates import parse
 
 EXIT_CODES = {"done": 0, "failed": 1, "incomplete": 3, "paused": 4}
 
 
 def main(first: str, last: str) -> int:
-    """Makes `[first, last)` (UTC) complete in DuckDB and says what was done."""
+    """Loads `[first, last)` (UTC) into DuckDB and says what was done."""
     try:
         result = backfill(
             parse(first), parse(last), Target(destination="duckdb", dataset="gong"), control=Control(on_note=print)
@@ -22,7 +22,7 @@ def main(first: str, last: str) -> int:
     except GongError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
-    print(f"{result.calls_received} calls in {result.windows} windows, {result.requests} requests")
+    print(f"{result.calls_received} calls received in {result.windows} windows, {result.requests} requests")
     if result.message:
         print(result.message, file=sys.stderr)
     return EXIT_CODES[result.status]

@@ -1,7 +1,7 @@
-"""What a scheduler runs: all calls that are missing, and the last days again.
+"""What a scheduler runs: loads everything that is missing, and the last days again.
 
-Configure by environment (SOURCES__GONG__...) or .dlt/*.toml; the exit code is that of `gong-source sync`, but 0 where
-another run is at work.
+Configure it by environment (SOURCES__GONG__...) or .dlt/*.toml. The exit code is that of `gong-source sync`, but 0 if
+another run is still loading.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ def main() -> int:
     try:
         result = sync(Target(destination="duckdb", dataset="gong"), control=Control(on_note=print))
     except DatasetLocked as busy:
-        print(busy, file=sys.stderr)  # the run before this one is still at work
+        print(busy, file=sys.stderr)
         return 0
     except GongError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
-    print(f"{result.calls_received} calls received, {result.calls_changed} new or changed, {result.requests} requests")
+    for name, loaded in result.resources.items():
+        print(f"{name}: {loaded.received} received, {loaded.changed} new or changed")
     if result.message:
         print(result.message, file=sys.stderr)
     return EXIT_CODES[result.status]

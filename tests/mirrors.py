@@ -1,4 +1,4 @@
-"""A simulated tenant and its mirror in a DuckDB file, which is loaded once, copied for each test, read and damaged."""
+"""A simulated tenant and its DuckDB file, which is loaded once, then copied, read and damaged by each test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import duckdb
 import tenants
 
 from gong_source import sync
-from gong_source.resources.declare import CALLS
+from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Tenant
 from gong_source.windows import iso
 
@@ -35,7 +35,7 @@ END = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 # Calls are drawn up to this moment and moved, so that office hours lie at the same distance from every END.
 DRAWN_UNTIL = datetime(2026, 3, 5, 17, tzinfo=UTC)
 FILE = Path("gong_calls.duckdb")
-ALL_COLUMNS = ", ".join(column.name for column in CALLS.columns)
+ALL_COLUMNS = ", ".join(column.name for column in CALLS.table.columns)
 SMALL: dict[str, Any] = {"calls": 300, "days": 60}
 LARGE: dict[str, Any] = {"calls": 6000, "days": 300, "shape": "business", "long_gap_share": 0.05}
 
@@ -108,7 +108,7 @@ def lose(ids: Sequence[str]) -> None:
 def table() -> dict[str, dict[str, Any]]:
     """The calls not marked as deleted, by id, in the shape that Gong serves them, with their call_time."""
     loaded = {}
-    fields = CALLS.fields
+    fields = CALLS.table.fields
     names = ", ".join(column.name for column in fields.values())
     found = rows(f"select {names}, call_time, extra from gong.calls where deleted_at is null")
     for *values, call_time, extra in found:

@@ -13,7 +13,7 @@ import duckdb
 from servers import reports_layout
 
 from gong_source import Target
-from gong_source.resources.declare import CALLS
+from gong_source.resources.calls import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +51,9 @@ class Place:
     def calls(self) -> dict[str, dict[str, Any]]:
         """The loaded calls by id, each in the shape that Gong served it, with instants for times."""
         loaded = {}
-        names = ", ".join(column.name for column in CALLS.fields.values())
+        names = ", ".join(column.name for column in CALLS.table.fields.values())
         for *values, extra in self.fetch(f"select {names}, extra from gong.calls"):
-            record = dict(zip(CALLS.fields, values, strict=True))
+            record = dict(zip(CALLS.table.fields, values, strict=True))
             loaded[record["id"]] = record | (json.loads(extra) if extra else {})
         assert self.fetch("select count(*) from gong.calls") == [(len(loaded),)]
         return loaded

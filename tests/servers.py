@@ -141,7 +141,7 @@ class Emulator:
 
 
 def reports_layout() -> bool:
-    """Whether the emulator installed here tells how a table is partitioned, clustered and described."""
+    """Whether the emulator installed here reports partitions, clustering and descriptions."""
     return importlib.util.find_spec("local_bigquery") is not None
 
 

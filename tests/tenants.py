@@ -1,11 +1,11 @@
-"""Tenants: one whose walk is known beforehand, and what a table that holds a tenant has to show."""
+"""Tenants: one whose requests are known beforehand, and what its tables must contain."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gong_source.resources.declare import CALLS
+from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Tenant
 
 END = datetime.now(UTC).replace(microsecond=0)
@@ -16,7 +16,7 @@ QUARTER_BEGINS = END - timedelta(days=90)
 def nine_windows(pages: int = 1) -> Tenant:
     """A tenant whose calls of the last quarter are nine windows of so many pages, half of the last one filled.
 
-    A call shows one time alone, so that no request goes out to learn by which one it is filed.
+    A call shows one time only, so no request is needed to learn which time files it.
     """
     each = 100 * pages - 50
     step = timedelta(days=10) / each
@@ -36,5 +36,5 @@ def truth(tenant: Tenant) -> dict[str, dict[str, Any]]:
         for name in ("scheduled", "started"):
             if record.get(name) is not None:
                 record[name] = datetime.fromisoformat(record[name])
-        served[call_id] = dict.fromkeys(CALLS.fields) | record
+        served[call_id] = dict.fromkeys(CALLS.table.fields) | record
     return served

@@ -1,4 +1,4 @@
-"""The README says what the code does: commands, options, settings, columns, and the two commands it begins with."""
+"""README and docs say what the code does: commands, options, settings, columns, links, queries, first blocks."""
 
 from __future__ import annotations
 
@@ -6,39 +6,49 @@ import argparse
 import dataclasses
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from gong_source import Target
-from gong_source.cli.main import _parser
-from gong_source.resources import declare as tables
+from gong_source.cli.parser import build_parser, parse_arguments
+from gong_source.cli.text import tables_markdown
+from gong_source.resources import RESOURCES, TABLES
+from gong_source.resources.declare import Resource, Table  # noqa: TC001 - for parametrize
+from gong_source.runs.demo import demo
+from gong_source.runs.tables import tables
 from gong_source.settings import GongCredentials, GongSettings
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+README, OPERATIONS = PAGES["README.md"], PAGES["operations.md"]
+BLOCKS = [
+    (page, *block) for page, text in PAGES.items() for block in re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+]
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command."""
-    (subparsers,) = (a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    (subparsers,) = (a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
     return dict(subparsers.choices)
 
 
 def options(parser: argparse.ArgumentParser) -> list[str]:
-    """The long options of a command, but for those that all commands have."""
+    """The long options of a command, without those that all commands have."""
     common = {"--help", "--json", "--log-level"}
     return [s for action in parser._actions for s in action.option_strings if s.startswith("--") and s not in common]
 
 
 @pytest.mark.parametrize("name", [name for name in commands() if name != "simulate"])
-def test_each_command_stands_in_the_readme_with_all_its_options(name: str) -> None:
-    """The commands' table names every option of every command, and no other."""
+def test_each_command_is_in_the_readme_with_all_its_options(name: str) -> None:
+    """The table of commands names every option of every command, and no other."""
     (row,) = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
 
-    assert re.findall(r"--[a-z-]+", row) == options(commands()[name])
+    assert re.findall(r"`(--[a-z-]+)`", row.split("|")[3]) == options(commands()[name])
 
 
 @pytest.mark.parametrize("name", list(commands()))
@@ -47,52 +57,110 @@ def test_each_option_has_a_help_text(name: str) -> None:
     assert [action.dest for action in commands()[name]._actions if not action.help] == []
 
 
-def test_settings_stand_in_the_readme_with_their_defaults() -> None:
-    """The settings' table is that of the code: names and defaults."""
+def test_settings_are_in_the_docs_with_their_defaults() -> None:
+    """The table of settings is that of the code: names and defaults."""
     fields = {f.name: f.default for f in dataclasses.fields(GongSettings) if f.name in GongSettings.__annotations__}
     fields.pop("credentials")
-    section = README.split("## Settings")[1].split("\n## ")[0]
+    section = OPERATIONS.split("## Settings")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", section, re.MULTILINE))
 
     for name, default in fields.items():
         shown = "" if default is None else f"`{default:g}`" if isinstance(default, int | float) else f"`{default}`"
-        assert rows[name] == shown, name
+        assert rows[name] == (shown if name != "resources" else '`["calls"]`'), name
     assert set(GongCredentials.__annotations__) <= set(rows)
 
 
-@pytest.mark.parametrize(
-    "table", [t for t in vars(tables).values() if isinstance(t, tables.Table)], ids=lambda t: t.name
-)
-def test_tables_stand_in_the_readme_with_every_column(table: tables.Table) -> None:
-    """The columns, their types and their descriptions are those of the tables."""
-    section = README.split(f"### `{table.name}`")[1].split("\n#")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*) \|$", section, re.MULTILINE)
-
-    assert rows == [(column.name, column.type, column.description) for column in table.columns]
+def test_page_of_tables_is_what_the_command_prints() -> None:
+    """docs/tables.md follows from the declarations; `gong-source tables --markdown` writes it anew."""
+    assert PAGES["tables.md"] == tables_markdown(tables()) + "\n"
 
 
-def test_every_gong_source_command_in_the_readme_can_be_parsed() -> None:
-    """Each shown command line is one that the parser takes."""
-    lines = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
-    shown = [line.split("#")[0] for line in lines if re.match(r"^(\S+ \* \* \* \* .*)?\S*gong-source ", line)]
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_tables_are_in_the_readme(table: Table) -> None:
+    """The README names every table, one line each."""
+    section = README.split("## What you get")[1].split("\n## ")[0]
+
+    assert len(re.findall(rf"^\| `{table.name}` \|", section, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+def test_resources_are_in_the_docs_with_their_scopes(resource: Resource) -> None:
+    """The scope that a key needs for a resource is documented."""
+    assert f"| `{resource.name}` | `{resource.scope}` |" in OPERATIONS
+
+
+def test_every_gong_source_command_in_the_docs_can_be_parsed() -> None:
+    """Each command line that is shown is one that the parser takes."""
+    lines = [line for _, kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
+    shown = [part for line in lines for part in re.split(r"\s#|&&", line) if re.search(r"(^|/|\s)gong-source ", part)]
     for line in shown:
-        words = shlex.split(re.sub(r"\d?>>.*", "", line.split("gong-source ", 1)[1]))
-        _parser().parse_args(words)
-    assert len(shown) > 6
+        words = shlex.split(re.sub(r"\d?>>?.*", "", line.split("gong-source ", 1)[1]))
+        parse_arguments(build_parser(), words)
+    assert len(shown) > 15
 
 
-def test_readme_begins_with_the_demo_and_the_tests() -> None:
-    """The first block installs and runs the demo, the second installs and runs all tests."""
-    assert BLOCKS[0][1].strip().endswith(".venv/bin/gong-source demo")
-    assert BLOCKS[1][1].strip().endswith(".venv/bin/pytest")
+def test_links_lead_somewhere() -> None:
+    """Each link to a file of the repository leads to one, and an anchor to a heading."""
+    found = 0
+    for page, text in PAGES.items():
+        folder = ROOT if page == "README.md" else ROOT / "docs"
+        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+            path, _, anchor = target.partition("#")
+            linked = (folder / path).read_text()
+            headings = {
+                re.sub(r"[^\w-]", "", h.lower().replace(" ", "-"))
+                for h in re.findall(r"^#+ (.*)$", linked, re.MULTILINE)
+            }
+            assert not anchor or anchor in headings, target
+            found += 1
+    assert found > 10
+
+
+def test_readme_is_one_page_and_begins_with_the_demo_and_the_tests() -> None:
+    """The first block installs and runs the demo, the second block of commands installs and runs all tests."""
+    blocks = [block for page, kind, block in BLOCKS if page == "README.md" and kind == "sh"]
+
+    assert len(README.splitlines()) <= 200
+    assert blocks[0].strip().endswith(".venv/bin/gong-source demo")
+    assert blocks[1].strip().endswith(".venv/bin/pytest")
 
 
 def test_readme_names_the_defaults_of_the_target() -> None:
-    """File, dataset and table are those a first sync makes."""
+    """File, dataset and table are those that a first sync makes."""
     target = Target()
 
     assert f"./{target.pipeline_name}.duckdb" in README
     assert f"{target.dataset}.calls" in README
+
+
+def test_queries_of_the_docs_run_on_the_demo() -> None:
+    """Each query in the docs runs, on the tables that a sync of all resources makes."""
+    queries = [block for _, kind, block in BLOCKS if kind == "sql"]
+    file = demo(calls=200).file
+
+    with duckdb.connect(file, read_only=True) as connection:
+        for query in queries:
+            connection.execute(query).fetchall()
+    assert len(queries) > 4
+
+
+def test_python_of_the_docs_runs_against_the_simulator() -> None:
+    """The example with the simulator runs as it is written."""
+    (example,) = [block for page, kind, block in BLOCKS if page == "recipes.md" and kind == "python"]
+
+    ran = subprocess.run([sys.executable, "-c", example], check=True, capture_output=True, text=True)
+
+    assert ran.stdout.startswith("http://127.0.0.1:")
+
+
+def test_modules_in_the_picture_are_there() -> None:
+    """The picture of the house names every module of the package, and no other."""
+    picture = next(block for page, kind, block in BLOCKS if page == "development.md" and kind == "text")
+    package = ROOT / "gong_source"
+    modules = {p.name for p in package.rglob("*.py") if "simulator" not in p.parts and not p.name.startswith("__")}
+    verify = {p.name for p in (package / "runs" / "verify").glob("*.py")}
+
+    assert set(re.findall(r"\w+\.py", picture)) == modules - verify
 
 
 def test_committed_configuration_names_real_settings() -> None:

@@ -1,4 +1,4 @@
-"""The error tree: drawn once, true, and with what a program needs to act on each error."""
+"""The error tree: the drawing is right, and each error has what a program needs to act on it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_error_says_what_it_means(cls: type[GongError]) -> None:
 
 
 def test_request_id_is_in_the_message() -> None:
-    """A failed request tells Gong's id for it, where there is one, to people and to programs."""
+    """A failed request has Gong's request id, if there is one, in its message and as an attribute."""
     error = RequestFailed("it broke", request_id="4f17")
 
     assert (error.request_id, str(error)) == ("4f17", "it broke (Gong's request id: 4f17)")
@@ -59,14 +59,14 @@ def test_request_id_is_in_the_message() -> None:
     [RequestFailed("it broke", request_id="4f17"), QuotaExhausted("later", retry_at=datetime(2026, 1, 1, tzinfo=UTC))],
 )
 def test_error_travels_whole(error: GongError) -> None:
-    """An error pickled by a process pool keeps its message and what it knows."""
+    """An error pickled by a process pool keeps its message and its attributes."""
     back = pickle.loads(pickle.dumps(error))
 
     assert (type(back), str(back), vars(back)) == (type(error), str(error), vars(error))
 
 
 def test_quota_says_when_to_come_back() -> None:
-    """A used-up quota knows the time from which a run makes sense, or that only a new run does."""
+    """A used-up quota says when to run again, or that only a new run helps."""
     at = datetime(2026, 1, 2, tzinfo=UTC)
 
     assert QuotaExhausted("later", retry_at=at).retry_at == at
@@ -74,5 +74,5 @@ def test_quota_says_when_to_come_back() -> None:
 
 
 def test_wrong_setting_is_a_value_error() -> None:
-    """Whoever checks settings the usual way catches ours too."""
+    """Code that catches `ValueError` for wrong settings catches this error too."""
     assert issubclass(ConfigurationError, ValueError)

@@ -27,7 +27,7 @@ def loaded_after(code: str) -> tuple[list[str], str]:
 
 @pytest.mark.parametrize("name", gong_source.__all__)
 def test_name_is_importable(name: str) -> None:
-    """Every name in the list can be had from the package, and is documented."""
+    """Every name in the list can be imported from the package, and is documented."""
     value = getattr(gong_source, name)
 
     assert value is not None
@@ -69,7 +69,7 @@ def test_every_error_a_caller_may_meet_is_public() -> None:
     """Errors are public, but for those that never leave the package, or mean only that somebody stopped it."""
     tree = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
 
-    assert tree - set(gong_source.__all__) <= {"NoRowsFound", "PageCursorExpired", "WalkStopped"}
+    assert tree - set(gong_source.__all__) <= {"NoRowsFound", "PageCursorExpired", "RunStopped"}
 
 
 def test_import_is_cheap() -> None:
@@ -88,7 +88,7 @@ def test_errors_and_windows_are_cheap() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["sync", "--help"], ["verify", "--help"]])
 def test_help_is_cheap(arguments: list[str]) -> None:
-    """Help comes at once: the command loads a heavy dependency only for what needs it."""
+    """Help comes at once: a heavy dependency is loaded only when it is needed."""
     heavy, printed = loaded_after(
         "from gong_source.cli.main import main\n"
         "try:\n"

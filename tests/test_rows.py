@@ -1,4 +1,4 @@
-"""Pages become typed rows: what fits goes into its column, everything else into `extra`, and nothing is lost."""
+"""Pages become typed rows: values that fit go into their columns, everything else into `extra`; nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gong_source.api.client import Page
-from gong_source.api.transport import _loads
+from gong_source.api.responses import _loads
+from gong_source.call_time import Ambiguous, Batch, page_times, read_batch
 from gong_source.errors import RecordError
-from gong_source.resources.declare import CALL_WINDOWS, CALLS, TABLES
-from gong_source.rows import Ambiguous, Batch, arrow_schema, calls_batch, page_times, to_table, with_load_id
+from gong_source.resources import TABLES
+from gong_source.resources.bookkeeping import FETCHED_WINDOWS
+from gong_source.resources.calls import CALLS
+from gong_source.resources.people import USERS
+from gong_source.rows import _encode_deep, arrow_schema, encode, read_records, to_table, with_load_id
 from gong_source.simulator import Call, Tenant
 from gong_source.windows import Window
 
 DAY = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
 TRACE = "4f0123456789abcdef"
-TEXT_FIELDS = [field for field, column in CALLS.fields.items() if column.type == "text" and field != "id"]
+TEXT_FIELDS = [field for field, column in CALLS.table.fields.items() if column.type == "text" and field != "id"]
 
 
 def page_of(*records: Any, raw: str | None = None) -> Page:
@@ -32,7 +36,7 @@ def page_of(*records: Any, raw: str | None = None) -> Page:
 
 def batch_of(*records: Any, raw: str | None = None, filed_by: Any = None) -> Batch:
     """The batch of one page of these records."""
-    return calls_batch([page_of(*records, raw=raw)], DAY, filed_by)
+    return read_batch(CALLS, [page_of(*records, raw=raw)], DAY, filed_by)
 
 
 def row_of(raw: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -71,11 +75,11 @@ def test_call_as_gong_sends_it() -> None:
     batch = batch_of(record)
     (row,) = batch.table.to_pylist()
 
-    assert batch.table.schema == arrow_schema(CALLS)
-    assert (batch.surprises, row["extra"], row["deleted_at"]) == (0, None, None)
+    assert batch.table.schema == arrow_schema(CALLS.table)
+    assert (batch.unmapped, row["extra"], row["deleted_at"]) == (0, None, None)
     assert row["scheduled"] == row["call_time"] == datetime(2026, 1, 5, 17, tzinfo=UTC)
     assert row["started"] == datetime(2026, 1, 5, 17, 3, 37, 41977, tzinfo=UTC)
-    for field, column in CALLS.fields.items():
+    for field, column in CALLS.table.fields.items():
         if column.type != "timestamp":
             assert row[column.name] == record[field]
 
@@ -97,33 +101,33 @@ def test_simulated_tenants(rendering: Any, wild: bool) -> None:
 
 def test_page_of_nulls_keeps_its_types() -> None:
     """Every column is there with its type even when all that came is an id."""
-    batch = batch_of({"id": "1"}, dict.fromkeys(CALLS.fields) | {"id": "2"})
+    batch = batch_of({"id": "1"}, dict.fromkeys(CALLS.table.fields) | {"id": "2"})
 
-    assert batch.table.schema == arrow_schema(CALLS)
+    assert batch.table.schema == arrow_schema(CALLS.table)
     assert batch.table.column("id").to_pylist() == ["1", "2"]
-    for column in CALLS.columns:
+    for column in CALLS.table.columns:
         if column.name not in {"id", "call_time"}:
             assert batch.table.column(column.name).null_count == 2
-    assert batch.surprises == 0
+    assert batch.unmapped == 0
 
 
 def test_no_calls() -> None:
     """No page, and a page without calls, give a typed table without rows."""
     for pages in ([], [page_of()], [Page([], 0, None, "", "calls", b"")]):
-        batch = calls_batch(pages, DAY, None)
+        batch = read_batch(CALLS, pages, DAY, None)
 
-        assert (batch.table.num_rows, batch.table.schema) == (0, arrow_schema(CALLS))
-        assert (batch.surprises, batch.filed_by, batch.ambiguous) == (0, None, None)
+        assert (batch.table.num_rows, batch.table.schema) == (0, arrow_schema(CALLS.table))
+        assert (batch.unmapped, batch.filed_by, batch.ambiguous) == (0, None, None)
 
 
 def test_pages_stay_in_order() -> None:
-    """Several pages become one table in the order received, those with surprises too."""
+    """Several pages become one table in the order received, also pages with unmapped fields."""
     pages = [page_of({"id": "3"}), page_of(), page_of({"id": "1", "new": 1.5}, {"id": 2}), page_of({"id": "9"})]
-    batch = calls_batch(pages, DAY, None)
+    batch = read_batch(CALLS, pages, DAY, None)
 
     assert batch.table.column("id").to_pylist() == ["3", "1", "2", "9"]
     assert [extra is not None for extra in batch.table.column("extra").to_pylist()] == [False, True, False, False]
-    assert batch.surprises == 1
+    assert batch.unmapped == 1
 
 
 # times
@@ -148,7 +152,7 @@ def test_pages_stay_in_order() -> None:
 )
 @pytest.mark.parametrize("surprise", ["", ', "title": 7'], ids=["fast", "one by one"])
 def test_time(text: str, instant: datetime, surprise: str) -> None:
-    """Any offset and any fraction down to a microsecond is one exact instant, also in the hour that comes twice."""
+    """Any offset and any fraction down to a microsecond gives the exact instant, also in an hour that exists twice."""
     row, extra = row_of(f'{{"id": "1", "started": "{text}"{surprise}}}')
 
     assert row["started"] == row["call_time"] == instant
@@ -173,8 +177,8 @@ def test_time(text: str, instant: datetime, surprise: str) -> None:
         "\u0662\u0660\u0662\u0666-01-05T10:00:00Z",
     ],
 )
-def test_time_that_is_none(text: str) -> None:
-    """A time without an offset could mean any zone; it and what is no time at all are kept as they came."""
+def test_text_that_is_not_a_time(text: str) -> None:
+    """A time without an offset could mean any zone. It is kept as Gong sent it, like text that is not a time."""
     row, extra = row_of(json.dumps({"id": "1", "started": text, "scheduled": "2026-01-05T11:00:00Z"}))
 
     assert row["started"] is None
@@ -238,12 +242,12 @@ def test_id_keeps_every_digit(raw: str, call_id: str) -> None:
     ],
 )
 def test_record_without_a_usable_id(raw: str) -> None:
-    """A call that cannot be keyed fails its window loudly, with its place and Gong's request id."""
+    """A call without a usable id fails its window, with its place and Gong's request id."""
     with pytest.raises(RecordError, match=rf"call 2 of a page has no usable id: .*{TRACE}.*the next run asks again"):
         batch_of(raw=f'[{{"id": "1"}}, {raw}, {{"id": "3"}}]')
 
 
-# surprises
+# unmapped
 
 
 @pytest.mark.parametrize("raw", ["true", "12.0", "12.5", '"12"', "[12]", '{"s": 12}', "9223372036854775808", "1e400"])
@@ -276,17 +280,17 @@ def test_flag_of_another_type(raw: str) -> None:
 @pytest.mark.parametrize("field", TEXT_FIELDS)
 @pytest.mark.parametrize("raw", ["true", "1.5", "[]", '{"a": [1]}'])
 def test_text_of_another_type(field: str, raw: str) -> None:
-    """What is no text is kept as it came."""
+    """A value that is not text is kept as Gong sent it."""
     row, extra = row_of(f'{{"id": "1", "{field}": {raw}}}')
 
-    assert row[CALLS.fields[field].name] is None
+    assert row[CALLS.table.fields[field].name] is None
     assert extra == {field: json.loads(raw)}
 
 
 @pytest.mark.parametrize("field", ["scheduled", "started"])
 @pytest.mark.parametrize("raw", ["1518863400", "1518863400.0", "true", "{}"])
 def test_time_of_another_type(field: str, raw: str) -> None:
-    """A number could be seconds or milliseconds: it is kept, not guessed at."""
+    """A number could be seconds or milliseconds: it is kept, not guessed."""
     row, extra = row_of(f'{{"id": "1", "{field}": {raw}}}')
 
     assert row[field] is None
@@ -325,7 +329,7 @@ def test_unknown_fields_are_kept() -> None:
 
 @pytest.mark.parametrize("raw", ["1e400", "-1e400", "NaN", "Infinity", "-Infinity"])
 def test_extra_is_always_json(raw: str) -> None:
-    """A number that JSON does not know is kept as text, since any reader must be able to parse `extra`."""
+    """A number that JSON does not have is kept as text, because any reader must be able to parse `extra`."""
     row, _ = row_of(f'{{"id": "1", "score": [{raw}], "duration": {raw}}}')
 
     def refuse(constant: str) -> None:
@@ -349,7 +353,7 @@ def test_title_that_no_database_takes(raw: str, shown: str) -> None:
     assert json.loads(second["extra"]) == {"title": json.loads(raw)}
     assert "\0" not in second["extra"]
     assert second["extra"].isascii()
-    assert batch.surprises == 1
+    assert batch.unmapped == 1
 
 
 @pytest.mark.parametrize("text", ["🎉" * 50, "a\tb\r\nc", "\u2028\u202e\ufeff", "\\u0000", "x" * 100_000, "'; --"])
@@ -369,7 +373,7 @@ def check_nothing_lost(record: dict[str, Any], row: dict[str, Any]) -> None:
     assert row["extra"] is None or extra
     assert extra.keys() <= record.keys()
     for field, value in record.items():
-        column = CALLS.fields.get(field)
+        column = CALLS.table.fields.get(field)
         if field in extra:
             assert json.dumps(extra[field], sort_keys=True) == json.dumps(value, sort_keys=True)
         elif column is None:
@@ -384,7 +388,7 @@ def check_nothing_lost(record: dict[str, Any], row: dict[str, Any]) -> None:
         else:
             assert type(row[column.name]) is type(value)
             assert row[column.name] == value
-    for field, column in CALLS.fields.items():
+    for field, column in CALLS.table.fields.items():
         if field not in record:
             assert row[column.name] is None
 
@@ -415,11 +419,11 @@ calls = st.builds(
         {},
         optional={
             field: st.one_of(usable[column.type], usable[column.type], st.none(), anything)
-            for field, column in CALLS.fields.items()
+            for field, column in CALLS.table.fields.items()
             if field != "id"
         },
     ),
-    st.just({}) | st.dictionaries(texts.filter(lambda name: name not in CALLS.fields), anything, max_size=3),
+    st.just({}) | st.dictionaries(texts.filter(lambda name: name not in CALLS.table.fields), anything, max_size=3),
 )
 
 
@@ -429,14 +433,14 @@ def test_nothing_is_lost(records: list[dict[str, Any]]) -> None:
     """Whatever object Gong sends as a call, every field of it can be found again exactly in columns and `extra`."""
     batch = batch_of(*records)
 
-    assert batch.table.schema == arrow_schema(CALLS)
+    assert batch.table.schema == arrow_schema(CALLS.table)
     rows = batch.table.to_pylist()
     assert [row["id"] for row in rows] == [str(record["id"]) for record in records]
     for record, row in zip(records, rows, strict=True):
         check_nothing_lost(record, row)
         assert row["call_time"] is not None
         assert all("\0" not in value for value in row.values() if isinstance(value, str))
-    assert batch.surprises == sum(row["extra"] is not None for row in rows)
+    assert batch.unmapped == sum(row["extra"] is not None for row in rows)
 
 
 # call time
@@ -522,11 +526,11 @@ def test_call_time_by_the_tenants_rule(direction: str | None, filed_by: Any, hou
     ],
 )
 def test_rule_is_learnt_at_the_edges(filed_by: Any, record: dict[str, Any], learnt: str | None) -> None:
-    """A call with one time inside and one outside gives the tenant's rule away; a conference tells nothing."""
+    """A call with one time inside and one outside shows the tenant's rule; a conference does not."""
     assert batch_of(record, filed_by=filed_by).filed_by == learnt
 
 
-def test_call_that_could_tell() -> None:
+def test_call_that_can_show_the_rule() -> None:
     """The first call whose two times both lie inside is named, so that Gong can be asked about it."""
     batch = batch_of(
         timed("Conference", 9, 10, "1"),
@@ -583,17 +587,81 @@ def test_schema_of_a_table(table: Any) -> None:
     schema = arrow_schema(table)
 
     assert schema.names == [column.name for column in table.columns]
-    assert [field.name for field in schema if not field.nullable] == [table.primary_key]
-    assert {field.type for field in schema if "time" in field.name} <= {pa.timestamp("us", tz="UTC")}
+    assert {field.name for field in schema if not field.nullable} == set(table.primary_key)
+    assert {field.type for field in schema if field.name.endswith("_at")} <= {pa.timestamp("us", tz="UTC")}
 
 
 def test_rows_of_our_own() -> None:
-    """Rows of our own making are typed by their table too, and get the load's id."""
-    row = {"walk_id": "w", "window_start": DAY.start, "rows": 3, "waited_seconds": 0.5, "settled": True}
-    table = with_load_id(to_table(CALL_WINDOWS, [row]), "17.5")
+    """Rows of our own tables are typed by their table too, and get the load's id."""
+    row = {"fetch_id": "w", "window_start": DAY.start, "rows": 3, "waited_seconds": 0.5, "settled": True}
+    table = with_load_id(to_table(FETCHED_WINDOWS, [row]), "17.5")
 
-    assert table.schema.names == [*(column.name for column in CALL_WINDOWS.columns), "_dlt_load_id"]
+    assert table.schema.names == [*(column.name for column in FETCHED_WINDOWS.columns), "_dlt_load_id"]
     (back,) = table.to_pylist()
     assert back["_dlt_load_id"] == "17.5"
     assert {name: back[name] for name in row} == row
-    assert to_table(CALL_WINDOWS, []).num_rows == 0
+    assert to_table(FETCHED_WINDOWS, []).num_rows == 0
+
+
+@pytest.mark.parametrize("depth", [900, 1000])
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a": ', "}")], ids=["lists", "objects"])
+def test_deeply_nested_unknown_field_is_kept(depth: int, brackets: tuple[str, str]) -> None:
+    """As deep as the parser reads, an unknown field is kept in `extra` as JSON text, and the other fields are right."""
+    opened, closed = brackets
+    raw = f'{{"id": "1", "title": "deep", "newField": {opened * depth}1.5{closed * depth}}}'
+
+    (row,) = batch_of(raw=f"[{raw}]").table.to_pylist()
+
+    assert (row["id"], row["title"]) == ("1", "deep")
+    assert row["extra"] == f'{{"newField": {opened * depth}1.5{closed * depth}}}'
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=20,
+    )
+)
+def test_deep_values_are_written_as_any_other(value: Any) -> None:
+    """The encoder without recursion writes the same text as the standard one."""
+    assert _encode_deep(value) == encode(value)
+
+
+USER = {
+    "id": "7",
+    "settings": {"emailsImported": True},
+    "emailAliases": ["a@example.com"],
+    "created": "2026-01-05T10:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "columns", "extra"),
+    [
+        ({}, {"emails_imported": True, "email_aliases": '["a@example.com"]'}, None),
+        ({"settings": None, "emailAliases": None}, {"emails_imported": None, "email_aliases": None}, None),
+        ({"settings": {}}, {"emails_imported": None}, None),
+        ({"settings": "off"}, {"emails_imported": None}, {"settings": "off"}),
+        ({"settings": [1]}, {"emails_imported": None}, {"settings": [1]}),
+        (
+            {"settings": {"emailsImported": "yes", "x": {"y": 1}}},
+            {"emails_imported": None},
+            {"settings": {"emailsImported": "yes", "x": {"y": 1}}},
+        ),
+        ({"emailAliases": {"a": "\0"}}, {"email_aliases": '{"a": "\\u0000"}'}, None),
+        ({"emailAliases": "one"}, {"email_aliases": '"one"'}, None),
+        ({"created": "soon"}, {"created_at": None}, {"created": "soon"}),
+        ({"id": 7}, {"id": "7"}, None),
+    ],
+    ids=str,
+)
+def test_objects_and_lists(change: dict[str, Any], columns: dict[str, Any], extra: Any) -> None:
+    """A column takes a field from inside an object; a list is JSON; the rest stays in `extra` at its place."""
+    body = json.dumps({"users": [USER | change]}).encode()
+    page = Page(_loads(body)["users"], None, None, TRACE, "users", body)
+
+    (row,) = read_records(USERS, [page]).table(USERS.table).to_pylist()
+
+    assert {name: row[name] for name in columns} == columns
+    assert (json.loads(row["extra"]) if row["extra"] else None) == extra

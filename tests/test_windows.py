@@ -1,8 +1,8 @@
-"""UTC window arithmetic: dates as people write them, and sets of time that neither lose nor double an instant."""
+"""Arithmetic with UTC windows: sets of time that neither lose nor repeat an instant."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gong_source.errors import ConfigurationError
+from gong_source.dates import parse
 from gong_source.windows import (
     Coverage,
     Window,
@@ -20,7 +20,6 @@ from gong_source.windows import (
     iso,
     next_midnight,
     now,
-    parse,
     reach,
     seconds_after,
     split,
@@ -46,79 +45,6 @@ def span(start: float, end: float) -> Window:
 
 
 # parse
-
-
-@pytest.mark.parametrize(
-    ("text", "instant"),
-    [
-        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
-        (" 2026-01-31 ", datetime(2026, 1, 31, tzinfo=UTC)),
-        ("20260131", datetime(2026, 1, 31, tzinfo=UTC)),
-        ("2024-02-29", datetime(2024, 2, 29, tzinfo=UTC)),
-        ("2026-01-31T09:00", datetime(2026, 1, 31, 9, tzinfo=UTC)),
-        ("2026-01-31 09:00:30", datetime(2026, 1, 31, 9, 0, 30, tzinfo=UTC)),
-        ("2026-01-31T09:00:00Z", datetime(2026, 1, 31, 9, tzinfo=UTC)),
-        ("2026-01-31T09:00:00.250Z", datetime(2026, 1, 31, 9, 0, 0, 250_000, tzinfo=UTC)),
-        ("2026-01-31T09:00:00.123999", datetime(2026, 1, 31, 9, 0, 0, 123_000, tzinfo=UTC)),
-        ("2026-01-31T09:00:00+02:00", datetime(2026, 1, 31, 7, tzinfo=UTC)),
-        ("2026-01-01T00:30:00+01:00", datetime(2025, 12, 31, 23, 30, tzinfo=UTC)),
-        ("2026-01-31T09:00:00-0930", datetime(2026, 1, 31, 18, 30, tzinfo=UTC)),
-        ("9999-12-31", datetime(9999, 12, 31, tzinfo=UTC)),
-        ("0001-01-01", datetime(1, 1, 1, tzinfo=UTC)),
-        (date(2026, 1, 31), datetime(2026, 1, 31, tzinfo=UTC)),
-        (NAIVE + timedelta(hours=9), datetime(2026, 1, 1, 9, tzinfo=UTC)),
-        (datetime(2026, 7, 31, 9, tzinfo=PARIS), datetime(2026, 7, 31, 7, tzinfo=UTC)),
-    ],
-    ids=str,
-)
-def test_parse(text: str | date | datetime, instant: datetime) -> None:
-    """A date is its UTC midnight, a time without an offset is UTC, and every result is UTC to the millisecond."""
-    parsed = parse(text)
-
-    assert parsed == instant
-    assert parsed.tzinfo is UTC
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        " ",
-        "nonsense",
-        "now",
-        "yesterday",
-        "10:00",
-        "T10:00",
-        "10",
-        "2026",
-        "2026-01",
-        "2026-1-1",
-        "2026-02-29",
-        "2026-13-01",
-        "31.01.2026",
-        "01/31/2026",
-        "99999-01-01",
-        "0000-01-01",
-        "-2026-01-01",
-        "P1D",
-        "2026-01-01/2026-02-01",
-        "2026-01-31T25:00",
-        "2026-01-31T09:00:00+25:00",
-        "2026-01-31T09:00:00 Europe/Paris",
-        "1767225600",
-        "None",
-        "9999-12-31T23:59:59-01:00",
-        "0001-01-01T00:00:00+01:00",
-        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
-    ],
-    ids=str,
-)
-def test_parse_refuses(text: str | datetime) -> None:
-    """What is no date is refused with the setting's name, what was written, and how to write it."""
-    with pytest.raises(ConfigurationError) as refusal:
-        parse(text, "start_date")
-
-    assert str(refusal.value) == f"start_date: {str(text)!r} is not a date; write 2026-01-31 or 2026-01-31T09:00:00Z"
 
 
 instants = st.datetimes(NAIVE - timedelta(days=20_000), NAIVE + timedelta(days=60_000), timezones=st.just(UTC))
@@ -180,7 +106,7 @@ def test_next_midnight(instant: datetime) -> None:
 
 
 def test_window() -> None:
-    """A window holds its start and not its end, knows its length, and is shown as it is asked for."""
+    """A window contains its start and not its end, knows its length, and is shown in Gong's format."""
     window = span(0, 1)
 
     assert window.start in window
@@ -224,7 +150,7 @@ def check_tidy(windows: list[Window]) -> None:
 
 @given(sets)
 def test_union(windows: list[Window]) -> None:
-    """A union holds what its windows hold, disjoint, in order, and with nothing left to join."""
+    """A union contains the time of its windows, disjoint, in order, and with nothing left to join."""
     joined = union(windows)
 
     assert hours(joined) == hours(windows)
@@ -235,7 +161,7 @@ def test_union(windows: list[Window]) -> None:
 
 @given(sets, sets)
 def test_subtract(windows: list[Window], covered: list[Window]) -> None:
-    """What is left is what was wanted and is not covered; with what was taken away it is the whole again."""
+    """The rest is the wanted time that is not covered; together with the covered time it is the whole again."""
     rest = subtract(windows, covered)
 
     assert hours(rest) == hours(windows) - hours(covered)
@@ -245,7 +171,7 @@ def test_subtract(windows: list[Window], covered: list[Window]) -> None:
 
 @given(sets)
 def test_coverage(windows: list[Window]) -> None:
-    """Of each window added, what none before it covered comes back."""
+    """Adding a window returns the part of it that no window before it covered."""
     coverage = Coverage()
     for at, window in enumerate(windows):
         assert coverage.add(window) == subtract([window], windows[:at])
@@ -253,7 +179,7 @@ def test_coverage(windows: list[Window]) -> None:
 
 @given(sets, sets)
 def test_intersect(windows: list[Window], others: list[Window]) -> None:
-    """An intersection holds what both hold."""
+    """An intersection contains the time that both contain."""
     both = intersect(windows, others)
 
     assert hours(both) == hours(windows) & hours(others)
@@ -262,7 +188,7 @@ def test_intersect(windows: list[Window], others: list[Window]) -> None:
 
 @given(st.integers(0, 40), sets)
 def test_reach(start: int, windows: list[Window]) -> None:
-    """Coverage reaches from its start to the first hour that no window holds."""
+    """Coverage reaches from its start to the first hour that is in no window."""
     expected = start
     while expected in hours(windows):
         expected += 1

@@ -35,7 +35,7 @@ def prepared(call: dict[str, object]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Walks all pages in one chain and writes them to `calls` in result.duckdb."""
+    """Fetches all pages in one chain and writes them to `calls` in result.duckdb."""
     db = duckdb.connect("result.duckdb")
     db.execute("set timezone = 'UTC'")
     db.register("empty", SCHEMA.empty_table())

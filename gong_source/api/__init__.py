@@ -1,1 +1,1 @@
-"""Speaks Gong: HTTP and JSON. Knows no dlt and no table."""
+"""Speaks to Gong: HTTP and JSON. Knows no dlt and no table."""

@@ -1,7 +1,7 @@
-"""Walks ranges of time: several windows at once, sized by the calls they hold, handed out in time order.
+"""Fetches ranges of time: several windows at once, sized by their number of records, handed out in time order.
 
-Pages of one window follow each other, so speed comes from several windows in flight: as many as latency needs to use
-the permitted rate.
+The pages of one window come one after the other, so speed comes from several windows in flight: as many as are needed
+to use the permitted rate at the given latency.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from gong_source.errors import (
     GongError,
     PageCursorExpired,
     RecordError,
+    RunStopped,
     UnexpectedAnswer,
-    WalkStopped,
 )
 from gong_source.windows import now
 
@@ -27,27 +27,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from gong_source.api.client import Client, Endpoint, Page
+    from gong_source.api.client import Client, Page
+    from gong_source.api.endpoints import Endpoint
     from gong_source.windows import Window
 
 Part = TypeVar("Part")
 
-# So many before the latency is known: the permitted rate lets no more out in the first second.
+# Windows in flight before the latency is known: the permitted rate allows no more in the first second.
 _FIRST_NEEDED = 3
-# With fewer requests than this left in a budget, one window at a time: two half walked are worth nothing.
+# With fewer requests than this left in a budget, one window at a time: two half-fetched windows are worth nothing.
 _FEW_REQUESTS = 150
 _MOST_IN_FLIGHT = 12
-# Beyond this many requests a second parsing is the limit, and more windows in flight only cost memory.
+# Beyond this many requests per second, parsing is the limit, and more windows in flight only cost memory.
 _FASTEST_USEFUL_RATE = 50.0
 _PAGES_PER_PART = 20
 _RESTARTS = 2
-# What one window is left out for; any other error concerns every window.
+# Errors that concern one window only; the window is left out. Any other error concerns every window.
 _WINDOW_ERRORS = (RecordError, UnexpectedAnswer, PageCursorExpired)
 
 
 @dataclass(slots=True)
-class WalkedWindow(Generic[Part]):
-    """One window, walked to its end: its calls in parts, and what the walk was like.
+class FetchedWindow(Generic[Part]):
+    """One window, fetched completely: its records in parts, and what the fetch took.
 
     `total` is Gong's count on the first page, `records` the number of records received.
     """
@@ -66,30 +67,30 @@ class WalkedWindow(Generic[Part]):
 
 @dataclass(eq=False, slots=True)
 class _Task(Generic[Part]):
-    """A window being walked, or done: one of `walked`, `too_large` and `error` is set at the end.
+    """A window in flight, or done: at the end one of `fetched`, `too_large` and `error` is set.
 
-    `rest` is the range it was carved from, and `expected` the number of calls it was carved for.
+    `rest` is the range that the window was cut from, `expected` the number of records that it was cut for.
     """
 
     window: Window
     rest: Range
     expected: float
-    walked: WalkedWindow[Part] | None = None
+    fetched: FetchedWindow[Part] | None = None
     too_large: Range | None = None
     error: BaseException | None = None
 
     @property
     def done(self) -> bool:
-        return self.walked is not None or self.too_large is not None or self.error is not None
+        return self.fetched is not None or self.too_large is not None or self.error is not None
 
 
-class Walk(Generic[Part]):
-    """An iterator of walked windows that cover `ranges`, which are disjoint and in time order.
+class Fetch(Generic[Part]):
+    """An iterator of fetched windows that cover `ranges`, which are disjoint and in time order.
 
     `convert` turns the next pages of a window into a part; it runs in a worker thread. `times_of` gives the call times
-    on a page, as a hint to where the calls lie; `small` says that no range needs to be begun at several places. A
-    window that cannot be loaded is left out and its error put into `failures`. Any other error ends the walk, after the
-    windows that were finished, and is left in `stopped_by`.
+    on a page, a hint to where the records lie. `small` says that no range needs to be cut at first. A window that
+    cannot be loaded is left out, with its error in `failures`. Any other error ends the fetch after the windows that
+    were finished; it is left in `stopped_by`.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Walk(Generic[Part]):
         self._convert = convert
         self._times_of = times_of
         self._nodes: list[Range | _Task[Part]] = [*first_ranges(ranges, small=small)]
-        self._returned: WalkedWindow[Part] | None = None
+        self._returned: FetchedWindow[Part] | None = None
         self._ready: deque[_Task[Part]] = deque()
         self._changed = threading.Condition()
         self._in_flight = 0
@@ -117,60 +118,60 @@ class Walk(Generic[Part]):
         self._closed = False
         self._unassigned = Usage()
 
-    def __iter__(self) -> Iterator[WalkedWindow[Part]]:
+    def __iter__(self) -> Iterator[FetchedWindow[Part]]:
         return self
 
-    def __next__(self) -> WalkedWindow[Part]:
+    def __next__(self) -> FetchedWindow[Part]:
         if self._returned is not None:
             returned, self._returned = self._returned, None
             return returned
         with self._changed:
             while self._nodes:
                 if self.stopped_by is None and self.client.transport.stopped.is_set():
-                    self.stopped_by = WalkStopped("stopped on request")
+                    self.stopped_by = RunStopped("stopped on request")
                 self._fill()
-                walked = self._take()
-                if walked is not None:
-                    return walked
+                fetched = self._take()
+                if fetched is not None:
+                    return fetched
                 if self._nodes:
                     self._changed.wait(0.5)
         raise StopIteration
 
-    def put_back(self, walked: WalkedWindow[Part]) -> None:
-        """Makes `walked` the next window to be handed out again."""
-        self._returned = walked
+    def put_back(self, fetched: FetchedWindow[Part]) -> None:
+        """Makes `fetched` the next window to be handed out again."""
+        self._returned = fetched
 
-    def calls_to_come(self) -> int | None:
-        """How many calls are still to be handed out, as far as Gong has told; None while it has not."""
+    def records_to_come(self) -> int | None:
+        """How many records are still to be handed out; None as long as Gong has not given all counts."""
         with self._changed:
-            counts = [n.calls if isinstance(n, Range) else n.expected for n in self._nodes]
+            counts = [n.records if isinstance(n, Range) else n.expected for n in self._nodes]
         known = [count for count in counts if count is not None and not math.isnan(count)]
         return max(0, round(sum(known))) if len(known) == len(counts) else None
 
     def close(self) -> None:
-        """Ends the walk; its threads leave as soon as the request they wait for has ended."""
+        """Ends the fetch; its threads end as soon as the request that they wait for has ended."""
         with self._changed:
             self._closed = True
             self._nodes.clear()
             self._changed.notify_all()
 
-    # the methods up to the next comment run with `_changed` held
+    # The methods up to the next comment run with `_changed` held.
 
-    def _take(self) -> WalkedWindow[Part] | None:
-        """The first window, if it is done, or None; drops what a stopped walk leaves undone."""
+    def _take(self) -> FetchedWindow[Part] | None:
+        """The first window if it is done, else None; drops what a stopped fetch leaves undone."""
         while self._nodes:
             head = self._nodes[0]
             if isinstance(head, _Task) and head.done:
                 self._nodes.pop(0)
-                if head.walked is not None:
-                    return head.walked
+                if head.fetched is not None:
+                    return head.fetched
                 if head.too_large is not None:
                     self._nodes.insert(0, head.too_large)
                     self._fill()
                 elif isinstance(head.error, _WINDOW_ERRORS):
                     self.failures.append((head.window, head.error))
             elif self.stopped_by is not None and (
-                isinstance(head, Range) or self._in_flight == 0 or isinstance(self.stopped_by, WalkStopped)
+                isinstance(head, Range) or self._in_flight == 0 or isinstance(self.stopped_by, RunStopped)
             ):
                 self._nodes.pop(0)
             else:
@@ -178,24 +179,24 @@ class Walk(Generic[Part]):
         return None
 
     def _fill(self) -> None:
-        """Starts windows until as many are in flight as the permitted rate and the latency call for."""
+        """Starts windows until as many are in flight as the permitted rate needs at this latency."""
         while self.stopped_by is None and not self._closed and self._in_flight < (wanted := self._wanted()):
             waiting = sum(isinstance(node, _Task) for node in self._nodes)
             position = next((i for i, node in enumerate(self._nodes) if isinstance(node, Range)), None)
             if position is None:
                 return
-            # results wait in memory for those before them; but what all wait for has to be begun
+            # Finished windows wait in memory for those before them. But the window that all wait for has to start.
             if position > 0 and waiting >= FIRST_PIECES + wanted:
                 return
             found = self._nodes[position]
             assert isinstance(found, Range)
-            task, used_up = self._carve(found)
+            task, used_up = self._cut_window(found)
             self._nodes[position : position + used_up] = [task]
             self._in_flight += 1
             self._ready.append(task)
             if self._workers < self._in_flight:
                 self._workers += 1
-                threading.Thread(target=self._work, name="gong-walk", daemon=True).start()
+                threading.Thread(target=self._work, name="gong-fetch", daemon=True).start()
             self._changed.notify_all()
 
     def _wanted(self) -> int:
@@ -203,32 +204,32 @@ class Walk(Generic[Part]):
         if self.client.transport.throttle.left() < _FEW_REQUESTS:
             return 1
         under_way = self._under_way()
-        # the more there are to choose from, the better the order in which they get their turns
+        # The more windows there are to choose from, the better the order in which they are finished.
         return _FIRST_NEEDED if under_way is None else min(_MOST_IN_FLIGHT, math.ceil(3 * under_way))
 
     def _needed(self) -> int:
-        """How many requests have to be under way at once to use the permitted rate."""
+        """How many requests have to be in flight at once to use the permitted rate."""
         under_way = self._under_way()
         return _FIRST_NEEDED if under_way is None else min(_MOST_IN_FLIGHT, math.ceil(under_way))
 
     def _under_way(self) -> float | None:
-        """How many requests are under way on average at the permitted rate; None while the latency is unknown."""
+        """How many requests are in flight on average at the permitted rate; None while the latency is unknown."""
         transport = self.client.transport
         if transport.latency_seconds is None:
             return None
         return min(transport.throttle.requests_per_second, _FASTEST_USEFUL_RATE) * transport.latency_seconds
 
-    def _carve(self, rest: Range) -> tuple[_Task[Part], bool]:
+    def _cut_window(self, rest: Range) -> tuple[_Task[Part], bool]:
         """The next window of `rest`, and whether that uses it up."""
-        to_come = sum(max(node.calls or 0.0, 0.0) for node in self._nodes if isinstance(node, Range))
+        to_come = sum(max(node.records or 0.0, 0.0) for node in self._nodes if isinstance(node, Range))
         end = rest.window.end
-        window, expected = rest.carve(self._pace(), to_come)
+        window, expected = rest.cut_window(self._pace(), to_come)
         return _Task(window, rest, math.nan if expected is None else expected), window.end == end
 
     def _pace(self) -> Pace:
         return Pace(self._needed(), self.client.transport.throttle.left())
 
-    # the methods from here on run in the worker threads
+    # The methods from here on run in the worker threads.
 
     def _work(self) -> None:
         while True:
@@ -240,22 +241,22 @@ class Walk(Generic[Part]):
                 task = self._ready.popleft()
             before = replace(self.client.transport.used_by_this_thread())
             error: BaseException | None = None
-            outcome: WalkedWindow[Part] | Range | None = None
+            outcome: FetchedWindow[Part] | Range | None = None
             try:
-                outcome = self._walk(task)
+                outcome = self._fetch(task)
             except BaseException as raised:  # noqa: BLE001 - handed to the thread that iterates
                 error = raised
             used = self.client.transport.used_by_this_thread()
             with self._changed:
                 self._unassigned.requests += used.requests - before.requests
                 self._unassigned.waited_seconds += used.waited_seconds - before.waited_seconds
-                if isinstance(outcome, WalkedWindow):
+                if isinstance(outcome, FetchedWindow):
                     outcome.requests, outcome.waited_seconds = (
                         self._unassigned.requests,
                         self._unassigned.waited_seconds,
                     )
                     self._unassigned = Usage()
-                    task.walked = outcome
+                    task.fetched = outcome
                 task.too_large = outcome if isinstance(outcome, Range) else None
                 task.error = error
                 if error is not None and self.stopped_by is None and not isinstance(error, _WINDOW_ERRORS):
@@ -263,23 +264,23 @@ class Walk(Generic[Part]):
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def _walk(self, task: _Task[Part]) -> WalkedWindow[Part] | Range:
-        """The window walked to its end, or the range that it turned out to be."""
+    def _fetch(self, task: _Task[Part]) -> FetchedWindow[Part] | Range:
+        """The window fetched completely, or the range that it turned out to be."""
         restarts = 0
         while True:
             try:
-                return self._walk_once(task)
+                return self._fetch_once(task)
             except PageCursorExpired:
                 restarts += 1
                 if restarts > _RESTARTS:
                     raise
 
-    def _walk_once(self, task: _Task[Part]) -> WalkedWindow[Part] | Range:
-        walked: WalkedWindow[Part] = WalkedWindow(task.window, now())
+    def _fetch_once(self, task: _Task[Part]) -> FetchedWindow[Part] | Range:
+        fetched: FetchedWindow[Part] = FetchedWindow(task.window, now())
         pages: list[Page] = []
-        for page in self.client.pages(self._endpoint, task.window, lambda: self._rank(task, walked)):
-            if not walked.pages:
-                walked.total, walked.first_request_id = page.total, page.request_id
+        for page in self.client.pages(self._endpoint, task.window, lambda: self._priority(task, fetched)):
+            if not fetched.pages:
+                fetched.total, fetched.first_request_id = page.total, page.request_id
                 if page.total is not None:
                     with self._changed:
                         task.rest.learn(task.window, task.expected, page.total)
@@ -287,26 +288,42 @@ class Walk(Generic[Part]):
                     found = too_large(task.window, page.total, self._times_of(page), self._pace())
                     if found is not None:
                         return found
-            walked.pages += 1
-            walked.records += len(page.records)
-            walked.last_request_id = page.request_id
+            fetched.pages += 1
+            fetched.records += len(page.records)
+            fetched.last_request_id = page.request_id
             pages.append(page)
             if len(pages) == _PAGES_PER_PART:
-                walked.parts.append(self._convert(task.window, pages))
+                fetched.parts.append(self._convert(task.window, pages))
                 pages = []
             if self._closed:
-                raise WalkStopped("stopped on request")
-        if pages or not walked.parts:
-            walked.parts.append(self._convert(task.window, pages))
-        return walked
+                raise RunStopped("stopped on request")
+        if pages or not fetched.parts:
+            fetched.parts.append(self._convert(task.window, pages))
+        return fetched
 
-    def _rank(self, task: _Task[Part], walked: WalkedWindow[Part]) -> float:
-        """Whose turn it is: the earliest window's, so that a run cut short leaves few windows unfinished.
+    def _priority(self, task: _Task[Part], fetched: FetchedWindow[Part]) -> float:
+        """Priority of a waiting request: the earliest window first, so an interrupted run leaves few half done.
 
-        At the end the turn is that of the window with most pages to come, so that the last ones end together.
+        At the end, the window with most pages to come goes first, so that the last windows end together.
         """
         with self._changed:
             unfinished = sum(isinstance(node, Range) or not node.done for node in self._nodes)
             if unfinished <= self._needed() + 2:
-                return -math.inf if math.isnan(task.expected) else walked.records - task.expected
+                return -math.inf if math.isnan(task.expected) else fetched.records - task.expected
         return task.window.start.timestamp()
+
+
+def read_whole(client: Client, endpoint: Endpoint) -> list[Page]:
+    """All pages of a list that Gong only gives whole.
+
+    If the page cursor expires, the list is read again from its first page, twice at most; then `PageCursorExpired` is
+    raised.
+    """
+    restarts = 0
+    while True:
+        try:
+            return list(client.pages(endpoint))
+        except PageCursorExpired:
+            restarts += 1
+            if restarts > _RESTARTS:
+                raise

@@ -1,7 +1,7 @@
-"""Plans windows: time becomes windows of a few dozen pages, by the calls that it holds and not by the calendar.
+"""Plans windows: cuts time into windows of a few dozen pages, by the number of records and not by the calendar.
 
-A range is carved from its front by the density of calls seen so far. The first page of a window tells how many calls it
-holds; if they are too many, the window becomes a range itself.
+Windows are cut off the front of a range, sized by the density of records seen so far. The first page of a window shows
+how many records the window has. If there are too many, the window becomes a range itself.
 """
 
 from __future__ import annotations
@@ -15,81 +15,81 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-# The last page of a window is half empty on average, so small windows waste requests; large ones leave few to walk at
-# once, need memory, and are lost whole in a crash.
-TARGET_CALLS = 2500
-CALLS_PER_PAGE = 100
-# A range is begun at so many places at once.
+# The last page of a window is half empty on average, so small windows waste requests. Large windows leave few to fetch
+# at once, need memory, and are lost whole in a crash.
+TARGET_RECORDS = 2500
+RECORDS_PER_PAGE = 100
+# A long range is fetched from this many places at once.
 FIRST_PIECES = 9
-_SMALLEST_TARGET_CALLS = 800
-_SPLIT_ABOVE_CALLS, _SPLIT_ABOVE_CALLS_ALONE = 4000, 6000
-# Calls that lie within this time are walked in one window, up to this number of them.
+_SMALLEST_TARGET_RECORDS = 800
+_SPLIT_ABOVE_RECORDS, _SPLIT_ABOVE_RECORDS_ALONE = 4000, 6000
+# Records within this time are fetched in one window, up to this number of records.
 _DENSEST_SECONDS = 2.0
-_MOST_CALLS_AT_ONCE = 20_000
-# A burst is this many times denser than the range around it; nights and weekends make a factor of about 5.
+_MOST_RECORDS_AT_ONCE = 20_000
+# A burst is this many times denser than the range around it. Nights and weekends make a factor of about 5.
 _BURST = 16.0
-# A range this long is cut before its density is known: most often the pieces are right, and no request is wasted.
+# A range this long is cut before its density is known. Mostly the pieces have the right size, and no request is wasted.
 _LONG_RANGE_SECONDS = 31 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a plan has to fit: `at_once` windows under way use the permitted rate, and `requests_left` are allowed."""
+    """What a plan has to fit: `at_once` windows in flight use the permitted rate, and `requests_left` are allowed."""
 
     at_once: int
     requests_left: float
 
     @property
-    def affordable_calls(self) -> float:
-        """Calls of a window that what is left of a budget can finish, beside the others in flight."""
-        return self.requests_left * CALLS_PER_PAGE / (2 * self.at_once)
+    def affordable_records(self) -> float:
+        """Records of a window that the rest of the budget can finish, beside the other windows in flight."""
+        return self.requests_left * RECORDS_PER_PAGE / (2 * self.at_once)
 
 
 @dataclass(eq=False, slots=True)
 class Range:
-    """Time not yet asked for. `calls`: how many it holds; `density`: how many a second; None while unknown.
+    """Time not yet fetched. `records`: how many it has (None while unknown); `density`: how many per second.
 
-    `begins_at` is where its first call is expected.
+    `begins_at` is where its first record is expected.
     """
 
     window: Window
-    calls: float | None = None
+    records: float | None = None
     density: float = 0.0
     begins_at: datetime | None = None
 
-    def carve(self, pace: Pace, calls_to_come: float) -> tuple[Window, float | None]:
-        """Takes the next window off the front, and the number of calls to expect in it; None while unknown.
+    def cut_window(self, pace: Pace, records_to_come: float) -> tuple[Window, float | None]:
+        """Cuts the next window off the front; returns it and the number of records to expect (None while unknown).
 
-        A window that ends where the range does uses it up. `calls_to_come` are those of all ranges together.
+        A window that ends where the range ends uses the range up. `records_to_come` are those of all ranges together.
         """
-        if self.calls is None:
+        if self.records is None:
             return self.window, None
-        # smaller ones towards the end, so that the last windows in flight end together
-        target = max(_SMALLEST_TARGET_CALLS, calls_to_come / (1.5 * pace.at_once))
-        target = max(1.0, min(target, TARGET_CALLS, pace.affordable_calls))
-        density = max(self.density, self.calls / self.window.seconds)
-        if self.calls > 1.5 * target:
+        # Smaller windows towards the end, so that the last windows in flight end together.
+        target = max(_SMALLEST_TARGET_RECORDS, records_to_come / (1.5 * pace.at_once))
+        target = max(1.0, min(target, TARGET_RECORDS, pace.affordable_records))
+        density = max(self.density, self.records / self.window.seconds)
+        if self.records > 1.5 * target:
             begin = max(self.begins_at or self.window.start, self.window.start)
             end = whole_second(seconds_after(begin, max(1.0, target / density)))
-            if end >= self.window.end:  # all of it lies at the end: that alone is the next window
+            if end >= self.window.end:  # all records lie at the end: the empty time before them is the next window
                 end = whole_second(begin)
             if self.window.start < end < self.window.end:
-                carved = Window(self.window.start, end)
+                taken = Window(self.window.start, end)
                 self.window = Window(end, self.window.end)
-                self.calls -= target
-                return carved, target
-        return self.window, self.calls
+                self.records -= target
+                return taken, target
+        return self.window, self.records
 
-    def learn(self, carved: Window, expected: float, total: int) -> None:
-        """Corrects what is left, now that `carved` turned out to hold `total` calls."""
-        if self.calls is not None:
-            # below zero while others carved from it still promise calls that turned out to lie here
-            self.calls += expected - total
-            self.density = total / carved.seconds
+    def learn(self, taken: Window, expected: float, total: int) -> None:
+        """Corrects what is left, now that `taken` turned out to have `total` records."""
+        if self.records is not None:
+            # Below zero while other windows cut from it still expect records that turned out to be in this one.
+            self.records += expected - total
+            self.density = total / taken.seconds
 
 
 def first_ranges(windows: Iterable[Window], *, small: bool) -> list[Range]:
-    """What a walk of `windows` begins with; `small` says that none needs to be begun at several places."""
+    """The ranges that a fetch of `windows` begins with; `small` says that none needs to be cut at first."""
     return [
         Range(piece)
         for window in windows
@@ -98,20 +98,20 @@ def first_ranges(windows: Iterable[Window], *, small: bool) -> list[Range]:
 
 
 def too_large(window: Window, total: int, times: Sequence[datetime], pace: Pace) -> Range | None:
-    """`window` as a range, if its `total` calls are too many to be walked in one go.
+    """`window` as a range, if its `total` records are too many for one window; else None.
 
-    `times` are the call times on its first page, in the order of the page: a hint to where the calls lie.
+    `times` are the call times on its first page, in the order of the page: a hint to where the records lie.
     """
-    # where one walk alone uses the permitted rate, to split costs requests and gains nothing
-    bound = _SPLIT_ABOVE_CALLS if pace.at_once > 1 else _SPLIT_ABOVE_CALLS_ALONE
-    if total <= min(bound, max(CALLS_PER_PAGE, pace.affordable_calls)) or window.seconds <= _DENSEST_SECONDS:
+    # Where one window alone uses the permitted rate, a split costs requests and gains nothing.
+    bound = _SPLIT_ABOVE_RECORDS if pace.at_once > 1 else _SPLIT_ABOVE_RECORDS_ALONE
+    if total <= min(bound, max(RECORDS_PER_PAGE, pace.affordable_records)) or window.seconds <= _DENSEST_SECONDS:
         return None
     times = [time for time in times if time in window]
     if not times:
         return Range(window, total)
     first, last = min(times), max(times)
     here = len(times) / max((last - first).total_seconds(), 0.001)
-    if total <= _MOST_CALLS_AT_ONCE and total / here < _DENSEST_SECONDS:
+    if total <= _MOST_RECORDS_AT_ONCE and total / here < _DENSEST_SECONDS:
         return None
     ascending = times[0] <= times[-1]
     occupied = (window.end - first if ascending else last - window.start).total_seconds()

@@ -1,6 +1,7 @@
-"""The way to a tenant's host: its address, and the environment's proxies and certificates. The only import of requests.
+"""The route to a tenant's host: its address, and the environment's proxies and certificates.
 
-requests works out the way, once. Each request then takes it by urllib3 alone, which costs half as much.
+This is the only module that imports requests. requests works out the route once. Each request then uses urllib3 alone,
+which costs half as much.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Route(HTTPAdapter):
-    """The connections of `pool`, which threads may share, to the host of `base_url`; opens none yet.
+    """The connections to the host of `base_url`, in `pool`, which threads may share; opens none yet.
 
-    Raises `ConfigurationError` for a base URL that would send the key in the clear, and for proxies and certificates of
+    Raises `ConfigurationError` for a base URL that would send the key unencrypted, and for proxies and certificates of
     the environment that cannot be used.
     """
 
@@ -33,7 +34,7 @@ class Route(HTTPAdapter):
         super().__init__(pool_maxsize=_CONNECTIONS)
         self.base_url = _checked(base_url)
         with requests.Session() as session:
-            # a proxy cannot reach this machine's own server, and http would show it the key
+            # A proxy cannot reach this machine's own server, and with http the proxy would see the key.
             session.trust_env = not self.base_url.lower().startswith("http:")
             settings = session.merge_environment_settings(self.base_url, {}, False, None, None)
         self.pool = self._pool(settings["verify"], settings["proxies"], settings["cert"])
@@ -45,13 +46,13 @@ class Route(HTTPAdapter):
             request = requests.Request("GET", self.base_url).prepare()
             pool = self.get_connection_with_tls_context(request, verify, proxies, cert)
         except (requests.RequestException, TypeError, ValueError) as error:
-            if proxies:  # the error may repeat the proxy's login
+            if proxies:  # the error may contain the proxy's login
                 raise ConfigurationError(
                     "HTTPS_PROXY or ALL_PROXY cannot be used: write http://user:password@host:port, with %23 for a # in"
                     " the password and the like; for socks5://, pip install pysocks"
                 ) from None
             raise ConfigurationError(f"base_url: {error}") from None
-        self.cert_verify(pool, self.base_url, verify, cert)  # without certificates named, requests' own
+        self.cert_verify(pool, self.base_url, verify, cert)  # requests' own certificates, if none are named
         return pool
 
 
@@ -64,7 +65,7 @@ def _check_certificates(path: str) -> None:
 
 
 def _checked(base_url: str) -> str:
-    """The base URL without a trailing slash; it must keep the key secret on the way."""
+    """The base URL without a trailing slash; raises `ConfigurationError` if it would send the key unencrypted."""
     url = base_url.strip().rstrip("/")
     shown = url.rpartition("@")[2]  # without a login
     try:
@@ -75,5 +76,5 @@ def _checked(base_url: str) -> str:
     if not usable or any(mark in url for mark in "@?#\\") or any(map(str.isspace, url)):
         raise ConfigurationError(f"base_url: write it like https://api.gong.io, not {shown!r}")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ConfigurationError(f"base_url: {shown} would send the access key in the clear; use https")
+        raise ConfigurationError(f"base_url: {shown} would send the access key unencrypted; use https")
     return url.removesuffix("/v2")

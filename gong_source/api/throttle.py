@@ -1,9 +1,9 @@
-"""The one throttle: when the next request may be sent, for all threads and processes that share a key on this machine.
+"""The one throttle: when the next request may be sent, for all threads and processes with the same key on this machine.
 
-A small SQLite file holds, for each key, the next free slot, the time before which Gong wants no request, and the day's
-count. A request reserves a slot, waits for it, and is counted when it goes. Slots are evenly spaced, and the times at
-which the last requests really went keep any rolling second below the limit even when a thread oversleeps its slot.
-(The limiter libraries either keep to one process or let one process starve another.)
+A small SQLite file stores, for each key, the next free slot, the time before which Gong wants no request, and the day's
+count. A request reserves a slot, waits for it, and is counted when it is sent. Slots are evenly spaced. The times at
+which the last requests were really sent keep any rolling second below the limit, even when a thread sleeps too long.
+(The limiter libraries either work in one process only, or let one process starve another.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gong_source.errors import ConfigurationError, QuotaExhausted, WalkStopped
+from gong_source.errors import ConfigurationError, QuotaExhausted, RunStopped
 from gong_source.windows import iso, next_midnight, seconds_after
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Requests leave a little slower than permitted: at the server they arrive with the network's jitter, and how much there
-# is of it shows when Gong refuses one.
+# Requests are sent a little slower than permitted, because the network adds jitter. When Gong refuses a request, there
+# was more jitter, and the margin grows.
 _MARGIN, _WIDER, _WIDEST_MARGIN = 1.02, 1.03, 1.08
-# A slot further away than this was left by a clock that has since been set back.
+# A slot further away than this comes from a clock that was set back since.
 _FARTHEST_SLOT_SECONDS = 600.0
-# The quota is a day's. What lasts longer is a mistake, or was left by a clock that has since been set back.
+# The quota is a daily one. A longer block is a mistake, or comes from a clock that was set back since.
 _LONGEST_BLOCK_SECONDS = 86_400.0
 
 _TABLE = """create table if not exists throttle (
@@ -41,17 +41,17 @@ _TABLE = """create table if not exists throttle (
     day text not null default '', used integer not null default 0, recent text not null default '') without rowid"""
 _COLUMNS = ("next_slot", "blocked_until", "day", "used", "recent")
 
-# Who goes first, at the moment of choosing: the lowest.
-Rank = Callable[[], float]
+# The priority of a waiting request, asked for at the moment of choosing: the lowest goes first.
+Priority = Callable[[], float]
 # next_slot, blocked_until: unix seconds; day: UTC date; used: requests on it; recent: unix seconds of the last requests
 _Row = dict[str, Any]
 
 
 class Throttle:
-    """Paces requests to `requests_per_second` and to `daily_budget` a UTC day, together with all that share `path`.
+    """Limits requests to `requests_per_second` and to `daily_budget` per UTC day, together with all that share `path`.
 
-    `path` None keeps it to this object. `max_wait_seconds` bounds how long one request may be held back by Gong's
-    Retry-After. `max_requests` bounds this object alone. `sleep` may raise to interrupt a wait.
+    With `path` None the throttle is for this object alone. `max_wait_seconds` bounds how long one request may wait for
+    Gong's Retry-After. `max_requests` bounds this object alone. `sleep` may raise to interrupt a wait.
     """
 
     def __init__(
@@ -82,34 +82,34 @@ class Throttle:
         self._lock = threading.Lock()
         self._gate = threading.Condition()
         self._tickets = itertools.count()
-        self._waiting: dict[int, Rank] = {}
+        self._waiting: dict[int, Priority] = {}
         self._turn_of: int | None = None
         self._closed = False
         self._db: sqlite3.Connection | None = None
 
-    def acquire(self, rank: Rank = lambda: 0.0) -> float:
+    def acquire(self, priority: Priority = lambda: 0.0) -> float:
         """Waits until one request may be sent, counts it, and returns the seconds waited.
 
-        Of the threads that wait, the one with the lowest `rank` goes first. Raises `QuotaExhausted` when the wait would
-        be longer than `max_wait_seconds`, or a budget is used up, and `WalkStopped` once the throttle is closed.
+        Among waiting threads, the one with the lowest `priority` goes first. Raises `QuotaExhausted` when the wait
+        would be longer than `max_wait_seconds`, or a budget is used up, and `RunStopped` once the throttle is closed.
         """
         began = self._clock()
-        with self._turn(rank):
+        with self._turn(priority):
             self._acquire()
         return self._clock() - began
 
     def left(self) -> float:
-        """Requests that the budgets still allow today; infinite without a budget."""
+        """How many requests the budgets still allow today; infinite without a budget."""
         of_run = math.inf if self.max_requests is None else self.max_requests - self.sent
         of_day = math.inf if self.daily_budget is None else self.daily_budget - self.used_today()
         return max(0.0, min(of_run, of_day))
 
     @contextmanager
-    def _turn(self, rank: Rank) -> Iterator[None]:
-        """One thread at a time, the one with the lowest rank by then."""
+    def _turn(self, priority: Priority) -> Iterator[None]:
+        """Lets in one thread at a time: the one with the lowest priority at that moment."""
         with self._gate:
             ticket = next(self._tickets)
-            self._waiting[ticket] = rank
+            self._waiting[ticket] = priority
             if self._turn_of is None:
                 self._turn_of = ticket
             while self._turn_of != ticket:
@@ -119,7 +119,7 @@ class Throttle:
             yield
         finally:
             with self._gate:
-                # chosen once, by whoever leaves: ranks change while threads wait
+                # The thread that leaves chooses the next one, once: priorities change while threads wait.
                 self._turn_of = min(self._waiting, key=lambda t: (self._waiting[t](), t), default=None)
                 self._gate.notify_all()
 
@@ -127,7 +127,7 @@ class Throttle:
         reserved = 0.0
         while True:
             if self._closed:
-                raise WalkStopped("stopped on request")
+                raise RunStopped("stopped on request")
             with self._row() as row:
                 now = self._clock()
                 blocked = row["blocked_until"] - now
@@ -144,9 +144,9 @@ class Throttle:
             self._sleep(wait)
 
     def block(self, seconds: float) -> None:
-        """Lets nobody send for `seconds` from now, as Gong's Retry-After asks; for a day at most.
+        """Blocks all requests for `seconds` from now, as Gong's Retry-After asks; for one day at most.
 
-        From then on this object leaves a little more time between requests.
+        From then on, this object leaves a little more time between requests.
         """
         with self._row() as row:
             self._interval = min(self._interval * _WIDER, _WIDEST_MARGIN / self.requests_per_second)
@@ -159,14 +159,14 @@ class Throttle:
             return int(row["used"]) if row["day"] == self._day(self._clock()) else 0
 
     def learn_used_today(self, used: int) -> None:
-        """Raises the day's count to `used`, which the ledger knows from other machines; never lowers it."""
+        """Raises the day's count to `used`, which the ledger knows from other machines; never lowers the count."""
         with self._row() as row:
             day = self._day(self._clock())
             row["used"] = max(used, row["used"] if row["day"] == day else 0)
             row["day"] = day
 
     def close(self) -> None:
-        """Closes the shared file; who waits sends and counts no more."""
+        """Closes the shared file; a waiting request is not sent or counted any more."""
         self._closed = True
         with self._lock:
             if self._db is not None:
@@ -182,7 +182,7 @@ class Throttle:
 
     def _rolling_limit(self, row: _Row) -> float:
         now = self._clock()
-        # a time still to come was left by a clock that has since been set back
+        # A time in the future comes from a clock that was set back since.
         recent = [sent for sent in map(float, row["recent"].split()) if sent <= now]
         if len(recent) < self._remembered:
             return 0.0
@@ -194,13 +194,13 @@ class Throttle:
         if self.daily_budget is not None and used >= self.daily_budget:
             until = next_midnight(_at(now))
             raise QuotaExhausted(
-                f"the day's budget of {self.daily_budget} requests is used up; run the same command after {iso(until)}"
-                " (setting daily_request_budget)",
+                f"the day's budget of {self.daily_budget} requests is used up (setting daily_request_budget)."
+                f" Run the same command after {iso(until)}",
                 retry_at=until,
             )
         if self.max_requests is not None and self.sent >= self.max_requests:
             raise QuotaExhausted(
-                f"this run's budget of {self.max_requests} requests is used up; run the same command to go on"
+                f"this run's budget of {self.max_requests} requests is used up. Run the same command to continue"
             )
         row["day"], row["used"] = day, used + 1
         row["recent"] = " ".join([*row["recent"].split(), repr(now)][-self._remembered :])
@@ -210,8 +210,8 @@ class Throttle:
         if seconds > self.max_wait_seconds:
             until = seconds_after(_at(now), math.ceil(seconds))
             raise QuotaExhausted(
-                f"Gong asks to wait until {iso(until)}, longer than max_wait_seconds ({self.max_wait_seconds:g});"
-                " run the same command after that",
+                f"Gong asks to wait until {iso(until)}, longer than max_wait_seconds ({self.max_wait_seconds:g})."
+                " Run the same command after that",
                 retry_at=until,
             )
 
@@ -221,7 +221,7 @@ class Throttle:
 
     @contextmanager
     def _row(self) -> Iterator[_Row]:
-        """This key's row, locked against all other threads and processes, written back if the block succeeds."""
+        """This key's row, locked against all other threads and processes; written back if the block succeeds."""
         with self._lock:
             db = self._open()
             try:
@@ -237,7 +237,7 @@ class Throttle:
                     )
                 db.execute("commit")
             except BaseException as error:
-                with suppress(sqlite3.Error):  # none is left to roll back where the disk is full
+                with suppress(sqlite3.Error):  # on a full disk there may be nothing left to roll back
                     db.execute("rollback")
                 if isinstance(error, sqlite3.Error):
                     raise ConfigurationError(f"requests cannot be counted in {self._path}: {error}") from None
@@ -259,7 +259,7 @@ def _connect(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)
     try:
         db.execute("pragma journal_mode = wal")
-        # a lost last second after a power cut costs nothing here, a flush for every request would
+        # Losing the last second in a power cut costs nothing here. A flush for every request would.
         db.execute("pragma synchronous = off")
         db.execute(_TABLE)
     except sqlite3.Error:

@@ -1,4 +1,4 @@
-"""What people read: results as text on stdout, progress on stderr."""
+"""What people read: results as text on stdout, progress and notes on stderr."""
 
 from __future__ import annotations
 
@@ -7,32 +7,43 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gong_source.windows import iso
+from gong_source.dates import in_words
+from gong_source.resources import RESOURCES
+from gong_source.windows import iso, whole_second
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
+    from gong_source.resources.declare import Resource, Table
     from gong_source.runs.backfill import Plan
-    from gong_source.runs.load import LoadResult, Progress
-    from gong_source.runs.status import StatusResult
-    from gong_source.runs.verify.compare import Difference
-    from gong_source.runs.verify.verify import VerifyResult
+    from gong_source.runs.check import CheckResult
+    from gong_source.runs.demo import DemoResult
+    from gong_source.runs.results import Difference, LoadResult, Progress, ResourceResult, Verification, VerifyResult
+    from gong_source.runs.status import ResourceStatus, StatusResult
+    from gong_source.runs.tables import Dictionary
     from gong_source.warehouse.arrivals import Delays
     from gong_source.warehouse.ledger import Verified
     from gong_source.windows import Window
 
 _SECONDS_BETWEEN_LINES = 30.0
 _MOST_LINES = 50
+_MOST_WINDOWS_SHOWN = 5
 
 
 def note(text: str) -> None:
-    """One line for the person who started the run."""
+    """Prints one line for the person who started the run."""
     print(text, file=sys.stderr, flush=True)
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """The number with its noun: `1 window`, `1,234 windows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[Progress], None]]:
-    """Shows progress on stderr: a bar on a terminal, else a line every half minute."""
+    """Shows progress on stderr: a bar on a terminal, else one line every half minute."""
     if sys.stderr.isatty():
         with _bar() as show:
             yield show
@@ -57,148 +68,273 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
     with Bar(
         BarColumn(bar_width=30), TextColumn("{task.description}"), console=Console(stderr=True), transient=True
     ) as bar:
-        task = bar.add_task("asking Gong ...", total=None)
+        task = bar.add_task("waiting for Gong ...", total=None)
 
         def show(now: Progress) -> None:
-            total = None if now.calls_to_come is None else now.calls + now.calls_to_come
-            bar.update(task, completed=now.calls, total=total, description=_line(now))
+            total = None if now.records_to_come is None else now.records + now.records_to_come
+            bar.update(task, completed=now.records, total=total, description=_line(now))
 
         yield show
 
 
 def _line(now: Progress) -> str:
-    of = "" if now.calls_to_come is None else f" of {now.calls + now.calls_to_come:,}"
-    left = "" if now.seconds_left is None else f", about {duration(now.seconds_left)} left"
+    of = "" if now.records_to_come is None else f" of {now.records + now.records_to_come:,}"
+    left = "" if now.seconds_left is None else f", about {in_words(now.seconds_left)} left"
     return (
-        f"{now.calls:,}{of} calls, {now.windows} windows, {now.requests:,} requests"
-        f" ({now.rate:.1f} of {now.permitted_rate:g} a second){left}"
+        f"{now.records:,}{of} {now.resource}, {plural(now.windows, 'window')}, {plural(now.requests, 'request')}"
+        f" ({now.rate:.1f} of {now.permitted_rate:g} per second){left}"
     )
+
+
+def check_text(result: CheckResult) -> str:
+    """What a check found, for people."""
+    width = max(len(part.name) for part in result.resources)
+    lines = [f"{result.base_url}: {result.message}"]
+    for part in result.resources:
+        chosen = "" if part.chosen else " (not chosen)"
+        lines.append(f"  {part.name:<{width}}  {part.message}{chosen}")
+    return "\n".join(lines)
 
 
 def load_text(result: LoadResult) -> str:
     """What a run that loads did, for people."""
     lines = [
-        f"{result.command} {result.status}: {result.calls_received:,} calls received, {result.calls_changed:,} of them"
-        f" new or changed; {result.windows} windows, {result.requests:,} requests, {duration(result.seconds)}"
+        f"{result.command} {result.status}: {plural(result.requests, 'request')}, {in_words(result.seconds)}",
+        *(line for part in result.resources.values() for line in _resource_lines(part, result)),
     ]
-    if result.watermark is not None:
-        lines.append(f"covered up to {iso(result.watermark)}")
-    if result.surprises:
-        lines.append(f"{result.surprises:,} calls hold something that only the column extra could keep")
-    if result.unsettled:
-        lines.append(
-            f"Gong is still processing calls in {len(result.unsettled)} windows; the next syncs ask for them again"
-        )
-    if result.status == "done" and result.calls_received == 0 and result.requests:
-        lines.append(
-            "Gong listed no call: there is none in this range, or the key may not see calls (it answers alike)"
-        )
-    lines += result.failures
     if result.verification is not None:
         lines.append(verify_text(result.verification))
     return "\n".join(lines)
 
 
+def _resource_lines(part: ResourceResult, result: LoadResult) -> list[str]:
+    resource = RESOURCES[part.resource]
+    if part.not_due_until is not None:
+        return [f"{part.resource}: the last snapshot is recent enough; the next one is due {_time(part.not_due_until)}"]
+    windows = f" in {plural(part.windows, 'window')}" if resource.windowed else ""
+    covered = f"; covered up to {iso(part.watermark)}" if part.watermark else ""
+    lines = [f"{resource.count(part.received)} received{windows}, {part.changed:,} new or changed{covered}"]
+    if part.marked_deleted:
+        lines.append(f"{resource.count(part.marked_deleted)} no longer listed by Gong: deleted_at is set")
+    if part.unmapped:
+        has = "has" if part.unmapped == 1 else "have"
+        lines.append(f"{resource.count(part.unmapped)} {has} fields or values without a column; they are kept in extra")
+    if part.unsettled:
+        lines.append(
+            f"Gong is still processing {resource.many} in {plural(len(part.unsettled), 'window')};"
+            " the next syncs fetch them again"
+        )
+    if part.status == "done" and part.received == 0 and part.ranges and result.requests:
+        lines.append(
+            f"Gong listed no {resource.one}. Either there is none in this range, or the key may not see"
+            f" {resource.many} (Gong's answer is the same)"
+        )
+    return lines + part.failures
+
+
 def verify_text(result: VerifyResult) -> str:
     """What a verification found and did, for people."""
-    counts = "" if result.gong_calls is None else f": Gong {result.gong_calls:,} calls, here {result.held_calls:,}"
-    lines = [
-        f"verify {result.outcome}{counts}; {len(result.differing):,} windows differ, {result.requests:,} requests,"
-        f" {duration(result.seconds)}"
-    ]
+    lines = [_verdict(part) for part in result.resources.values()]
+    lines.append(f"{plural(result.requests, 'request')}, {in_words(result.seconds)}")
     if result.windows:
         lines += ["", *_differences(result.windows), ""]
-    if result.marked_deleted:
-        lines.append(f"{result.marked_deleted:,} calls that Gong no longer lists got deleted_at")
-    if unsettled := result.total("unsettled"):
-        lines.append(f"Gong counts {unsettled:,} calls that it does not list yet; it is still processing them")
+    for part in result.resources.values():
+        resource = RESOURCES[part.resource]
+        if part.marked_deleted:
+            lines.append(f"{resource.count(part.marked_deleted)} no longer listed by Gong: deleted_at is set")
+        if unsettled := part.total("unsettled"):
+            lines.append(f"Gong counts {resource.count(unsettled)} that it does not list yet; it still processes them")
     return "\n".join([*lines, *result.failures])
 
 
+def _verdict(part: Verification) -> str:
+    resource = RESOURCES[part.resource]
+    if part.listed is None or part.stored is None:
+        return f"{part.resource}: {part.outcome}"
+    counts = f"Gong lists {resource.count(part.listed)}"
+    if part.outcome == "clean" and part.listed == part.stored:
+        has = "has it" if part.listed == 1 else "has all of them"
+        return f"{part.resource}: clean. {counts} and the warehouse {has}"
+    where = f"; {plural(len(part.differing), 'window differs', 'windows differ')}" if resource.windowed else ""
+    return f"{part.resource}: {part.outcome}. {counts}, the warehouse has {part.stored:,}{where}"
+
+
 def _differences(windows: list[Difference]) -> list[str]:
-    names = ("gong", "held", "missing", "changed", "surplus", "unsettled", "outcome")
-    cells = [["from (UTC)", "to (UTC)", *names]]
-    cells += [
-        [iso(found.window.start), iso(found.window.end), *(str(getattr(found, name)) for name in names)]
-        for found in windows[:_MOST_LINES]
-    ]
+    names = ("listed", "stored", "missing", "changed", "surplus", "unsettled", "outcome")
+    cells = [["resource", "from (UTC)", "to (UTC)", *names]]
+    for found in windows[:_MOST_LINES]:
+        bounds = [iso(found.window.start), iso(found.window.end)] if found.window else ["whole list", ""]
+        cells.append([found.resource, *bounds, *(str(getattr(found, name)) for name in names)])
+    return table(cells) + ([f"and {len(windows) - _MOST_LINES:,} more"] if len(windows) > _MOST_LINES else [])
+
+
+def table(cells: Sequence[Sequence[str]]) -> list[str]:
+    """The cells as lines with columns, aligned to the right."""
     widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-    return lines + ([f"and {len(windows) - _MOST_LINES:,} more"] if len(windows) > _MOST_LINES else [])
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
 
 
 def plan_text(plan: Plan) -> str:
     """What a backfill would take, for people."""
-    if not plan.ranges:
-        return "nothing to do: the range is covered already; --refresh asks for it again"
+    if not any(plan.ranges.values()):
+        return "nothing to do: the range is loaded already; --refresh loads it again"
+    lines = [f"{name}, to fetch: {_windows(ranges)}" for name, ranges in plan.ranges.items()]
+    records = ", ".join(RESOURCES[name].count(number) for name, number in plan.records.items())
     return "\n".join(
         [
-            f"to ask for: {_windows(plan.ranges)}",
-            f"{plan.calls:,} calls in about {plan.windows:,} windows: {plan.requests:,} requests,"
-            f" {duration(plan.seconds)} at the permitted rate, {plan.days:.2f} days of the request budget",
-            f"(asked Gong {plan.requests_used} times for this)",
+            *lines,
+            f"{records} in about {plural(plan.windows, 'window')}: {plural(plan.requests, 'request')},"
+            f" {in_words(plan.seconds)} at the permitted rate, {plan.days:.2f} days of the request budget",
+            f"(this plan took {plural(plan.requests_used, 'request')})",
         ]
     )
 
 
 def status_text(result: StatusResult) -> str:
     """The state of a dataset, for people."""
+    if not result.exists:
+        return f"there is no dataset {result.dataset} in {result.place} yet; gong-source sync creates it"
     facts = [
         ("dataset", f"{result.dataset} in {result.place}"),
-        ("calls", f"{result.rows:,}" + (f" ({result.deleted:,} no longer listed by Gong)" if result.deleted else "")),
-        ("first call", _time(result.first_call)),
-        ("last call", _time(result.last_call)),
-        ("covered up to", _time(result.watermark)),
-        ("covered", _windows(result.covered)),
-        ("gaps", _windows(result.gaps)),
-        ("unsettled", _windows(result.unsettled)),
-        ("next lookback", str(result.lookback) if result.lookback else "-"),
-        ("last run", f"{_time(result.last_run)} ({result.last_run_mode})" if result.last_run else "never"),
-        ("last verified", _verified(result.verified)),
-        ("arrivals", _arrivals(result.arrivals)),
         ("requests today", f"{result.requests_today:,}"),
     ]
-    return "\n".join(f"{name:<15}{value}" for name, value in facts)
+    for part in result.resources.values():
+        facts += [("", ""), *_resource_facts(part)]
+    return "\n".join(f"{name:<15}{value}".rstrip() for name, value in facts)
+
+
+def _resource_facts(part: ResourceStatus) -> list[tuple[str, str]]:
+    resource = RESOURCES[part.name]
+    deleted = f" ({part.deleted:,} no longer listed by Gong)" if part.deleted else ""
+    facts = [(part.name, f"{part.rows:,}{deleted}")]
+    if resource.windowed:
+        facts += [
+            (f"first {resource.one}", _time(part.first_record)),
+            (f"last {resource.one}", _time(part.last_record)),
+            ("covered up to", _time(part.watermark)),
+            ("covered", _windows(part.covered)),
+            ("gaps", _windows(part.gaps)),
+            ("unsettled", _windows(part.unsettled)),
+            ("next lookback", str(part.lookback) if part.lookback else "-"),
+        ]
+    facts.append(("last run", f"{_time(part.last_run)} ({part.last_run_mode})" if part.last_run else "never"))
+    facts.append(("last verified", _verified(part.verified)))
+    if resource.windowed:
+        facts.append(("arrivals", _arrivals(part.arrivals, resource.one, resource.many)))
+    return facts
 
 
 def _verified(verified: Verified | None) -> str:
     if verified is None:
         return "never"
-    deep = ", every call" if verified.deep else ""
-    return f"{iso(verified.at)}: {verified.window} {verified.outcome}{deep}"
+    deep = ", every record" if verified.deep else ""
+    where = f"{verified.window} " if verified.window else ""
+    return f"{_time(verified.at)}: {where}{verified.outcome}{deep}"
 
 
-def _arrivals(delays: Delays | None) -> str:
+def _arrivals(delays: Delays | None, one: str, many: str) -> str:
     if delays is None:
-        return "no call arrived late in the last 90 days"
-    found = "no late call found by a sync in 90 days"
-    if delays.calls:
+        return f"no {one} arrived late in the last 90 days"
+    found = f"syncs found no late {one} in 90 days"
+    if delays.records:
         found = (
-            f"{delays.calls:,} late calls in 90 days, after {_days(delays.median)} (median), {_days(delays.p99)} (99 %)"
-            f", {_days(delays.longest)} (longest)"
+            f"{plural(delays.records, f'late {one}', f'late {many}')} in 90 days,"
+            f" after {_days(delays.median)} (median), {_days(delays.p99)} (99 %), {_days(delays.longest)} (longest)"
         )
     if delays.beyond:
-        found += f"; {delays.beyond:,} came after the lookback had passed"
-    return f"{found}; " + ("the lookback is long enough" if delays.enough else "make lookback_days longer")
+        found += f"; {delays.beyond:,} appeared after the lookback had passed"
+    return f"{found}; " + ("the lookback is long enough" if delays.enough else "set lookback_days to more days")
 
 
 def _days(days: float) -> str:
-    return duration(days * 86400) if days < 2 else f"{days:.1f} days"
+    return in_words(days * 86400)
 
 
-def _time(moment: object) -> str:
-    return "-" if moment is None else iso(moment)  # type: ignore[arg-type]
+def _time(moment: datetime | None) -> str:
+    return "-" if moment is None else iso(whole_second(moment))
 
 
-def _windows(windows: list[Window]) -> str:
-    shown = ", ".join(map(str, windows[:5]))
-    return (shown or "none") + (f" and {len(windows) - 5} more" if len(windows) > 5 else "")
+def _windows(windows: Sequence[Window]) -> str:
+    shown = ", ".join(map(str, windows[:_MOST_WINDOWS_SHOWN]))
+    more = len(windows) - _MOST_WINDOWS_SHOWN
+    return (shown or "none") + (f" and {more} more" if more > 0 else "")
 
 
-def duration(seconds: float) -> str:
-    """A time span in the two largest units that matter."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+def demo_text(result: DemoResult) -> str:
+    """What the demo loaded, for people."""
+    first, second = result.first, result.second
+    others = " and ".join(RESOURCES[name].count(p.received) for name, p in first.resources.items() if name != "calls")
+    lines = [
+        f"A simulated Gong tenant was loaded into {result.file}:",
+        f"  first sync:   {first.calls_received:,} calls, {others}; {plural(first.requests, 'request')},"
+        f" {in_words(first.seconds)}",
+        f"  second sync:  {plural(second.requests, 'request')} for the last 7 days; {second.calls_changed} calls had a"
+        " new title in Gong, and only those rows changed",
+    ]
+    for answer in result.answers:
+        cells = [[str(cell) for cell in row] for row in [answer.names, *answer.rows]]
+        lines += ["", f"{answer.question}:", *(f"  {line}" for line in table(cells))]
+    file = result.file.rpartition("/")[2]
+    look = f"import duckdb; print(duckdb.connect('{file}').sql('from gong.calls limit 5'))"
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f'Look around:  python -c "{look}"',
+            "Your own Gong: set SOURCES__GONG__CREDENTIALS__ACCESS_KEY, SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET"
+            " and SOURCES__GONG__CREDENTIALS__BASE_URL, then run: gong-source check",
+        ]
+    )
+
+
+def tables_text(dictionary: Dictionary) -> str:
+    """What can be loaded, for people."""
+    lines = []
+    for resource in dictionary.resources:
+        lines += ["", f"resource {resource.name}: {_origin(resource)}"]
+        for shown in resource.tables:
+            lines += _table_lines(shown)
+    lines += ["", "in every dataset"]
+    for shown in dictionary.bookkeeping:
+        lines += _table_lines(shown)
+    return "\n".join(lines[1:])
+
+
+def _origin(resource: Resource) -> str:
+    how = "by time range" if resource.windowed else "whole, as a snapshot"
+    return f"{resource.endpoint}, scope {resource.scope}, loaded {how}"
+
+
+def _table_lines(shown: Table) -> list[str]:
+    width = max(map(len, shown.names))
+    columns = [f"    {c.name:<{width}}  {c.database_type:<9}  {c.description}" for c in shown.columns]
+    return [f"  {shown.name}: {shown.description}", *columns]
+
+
+def tables_markdown(dictionary: Dictionary) -> str:
+    """What can be loaded, as a page in Markdown."""
+    lines = [
+        "# Tables",
+        "",
+        "This page is the output of `gong-source tables --markdown`. Times are UTC. Every table also has the column",
+        "`_dlt_load_id`: the load in which the row last changed, as in `_dlt_loads`. Unchanged rows are not written",
+        "again.",
+    ]
+    for resource in dictionary.resources:
+        lines += ["", f"## Resource `{resource.name}`", "", f"{_origin(resource)}."]
+        for shown in resource.tables:
+            lines += _table_markdown(shown)
+    lines += ["", "## In every dataset"]
+    for shown in dictionary.bookkeeping:
+        lines += _table_markdown(shown)
+    return "\n".join(lines)
+
+
+def _table_markdown(shown: Table) -> list[str]:
+    key = ", ".join(f"`{name}`" for name in shown.primary_key)
+    lines = ["", f"### `{shown.name}`", "", f"{shown.description} Primary key: {key}.", ""]
+    lines += ["| column | type | field in Gong | description |", "|---|---|---|---|"]
+    for column in shown.columns:
+        field = f"`{column.field}`" if column.field else ""
+        lines.append(f"| `{column.name}` | {column.database_type} | {field} | {column.description} |")
+    return lines

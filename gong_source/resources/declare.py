@@ -1,138 +1,150 @@
-"""Every column of every table, declared once: its name, Gong's field, its type, and what it means."""
+"""What a resource is: its endpoint, its scope, how it is selected, and the tables that it fills.
+
+Everything else follows from a declaration: the dlt resource and its hints, the Arrow schema, the comments in the
+database, the documentation, and what `check`, `sync`, `backfill`, `verify` and `status` do with it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-ColumnType = Literal["text", "timestamp", "bigint", "double", "bool"]
+if TYPE_CHECKING:
+    from gong_source.api.endpoints import Endpoint
+
+ColumnType = Literal["text", "timestamp", "bigint", "double", "bool", "json"]
+
+# dlt adds this column to every table: the load in which the row last changed.
+LOAD_ID_COLUMN = "_dlt_load_id"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `field` is the API field that it holds, None for what this package adds."""
+    """One column of a table.
+
+    `field` is the field of Gong's API that the column holds, with a dot before the name of a field inside an object
+    (`settings.emailsImported`); None for a column that this package adds. A column of type `json` holds lists and
+    objects as JSON text.
+    """
 
     name: str
     type: ColumnType
     description: str
     field: str | None = None
 
+    @property
+    def database_type(self) -> str:
+        """The type that the column has in dlt's schema: JSON is stored as text."""
+        return "text" if self.type == "json" else self.type
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; its first column is its primary key."""
+    """One table; its primary key are the columns `key`, by default the first column alone.
+
+    `time_column` is the time by which people filter the table: Postgres indexes it, BigQuery partitions by its day.
+    `cluster` names columns by which BigQuery sorts the rows of a partition.
+    """
 
     name: str
     description: str
     columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    time_column: str | None = None
+    cluster: tuple[str, ...] = ()
 
     @property
-    def primary_key(self) -> str:
-        """The name of the column that identifies a row; never null."""
-        return self.columns[0].name
+    def primary_key(self) -> tuple[str, ...]:
+        """The names of the columns that identify a row; none of them is ever null."""
+        return self.key or (self.columns[0].name,)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return [column.name for column in self.columns]
 
     @property
     def fields(self) -> dict[str, Column]:
-        """The columns that hold an API field, by that field."""
+        """The columns that hold a field of Gong's API, by that field."""
         return {column.field: column for column in self.columns if column.field}
 
 
-CALLS = Table(
-    "calls",
-    "One row for each call that Gong lists, kept current.",
-    (
-        Column("id", "text", "Gong's id of the call: up to 20 digits, kept as text.", "id"),
-        Column("url", "text", "Address of the call's page in Gong.", "url"),
-        Column("title", "text", "Title of the call.", "title"),
-        Column("scheduled", "timestamp", "When the call was scheduled to start, UTC.", "scheduled"),
-        Column("started", "timestamp", "When the recording started, UTC.", "started"),
-        Column("duration", "bigint", "Length of the call in seconds, as measured by Gong.", "duration"),
-        Column("primary_user_id", "text", "Gong's id of the user who hosts the call.", "primaryUserId"),
-        Column("direction", "text", "Inbound, Outbound, Conference or Unknown.", "direction"),
-        Column("system", "text", "Where the call was held, for example Zoom; free text.", "system"),
-        Column("scope", "text", "Internal, External or Unknown.", "scope"),
-        Column("media", "text", "Video or Audio.", "media"),
-        Column("language", "text", "Spoken language, ISO 639-2/B; und: undetermined, zxx: no speech.", "language"),
-        Column("workspace_id", "text", "Gong's id of the workspace that the call belongs to.", "workspaceId"),
-        Column("sdr_disposition", "text", "Disposition of the call as set in the dialer.", "sdrDisposition"),
-        Column("client_unique_id", "text", "The call's id in the system that recorded it.", "clientUniqueId"),
-        Column("custom_data", "text", "Data that the recording system attached to the call.", "customData"),
-        Column("purpose", "text", "Purpose of the call.", "purpose"),
-        Column("meeting_url", "text", "Address of the meeting; of an uploaded call, of its media.", "meetingUrl"),
-        Column("is_private", "bool", "Whether the call is private in Gong.", "isPrivate"),
-        Column("calendar_event_id", "text", "The call's id in the calendar.", "calendarEventId"),
-        Column(
-            "call_time",
-            "timestamp",
-            "The time by which Gong files the call: scheduled or started, UTC; of a call that shows neither, the start"
-            " of the window in which Gong listed it.",
-        ),
-        Column("extra", "text", "JSON object of all that Gong sent and no column can hold; null if nothing."),
-        Column("deleted_at", "timestamp", "When the call was found to be no longer listed by Gong, UTC; else null."),
-    ),
-)
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """Records are selected by a range of time: Gong files each by one of two times that the record shows.
 
-CALL_WINDOWS = Table(
-    "call_windows",
-    "The ledger: one row for each window walked, committed with its calls.",
-    (
-        Column("walk_id", "text", "Identifies this walk of the window."),
-        Column("window_start", "timestamp", "Start of the window, inclusive, UTC."),
-        Column("window_end", "timestamp", "End of the window, exclusive, UTC."),
-        Column("workspace_id", "text", "The workspace asked for; null: all workspaces."),
-        Column("mode", "text", "The run that walked it: sync, backfill or repair."),
-        Column("total_records", "bigint", "Gong's own count of the calls in the window."),
-        Column("rows", "bigint", "Calls received, each counted once."),
-        Column("pages", "bigint", "Pages received."),
-        Column("requests", "bigint", "Requests sent for it, with retries and those that planned it."),
-        Column("waited_seconds", "double", "Seconds spent waiting for the throttle and for retries."),
-        Column("first_request_id", "text", "Gong's request id of the first page."),
-        Column("last_request_id", "text", "Gong's request id of the last page."),
-        Column("surprises", "bigint", "Calls with something that only the column extra could hold."),
-        Column("fetched_at", "timestamp", "When the walk of the window began, UTC."),
-        Column("settled", "bool", "False: Gong counts more calls than it delivers; it is still processing some."),
-        Column("watermark", "timestamp", "Covered up to this time once the row is committed, UTC; null in a backfill."),
-    ),
-)
+    `column` is where the time that files the record is stored, the call time. `scheduled` and `started` name the
+    columns with the two times. Gong files a record whose column `direction` says `conference` by `scheduled`. For other
+    records the rule is learnt from the tenant's own answers.
+    """
 
-TABLES = (CALLS, CALL_WINDOWS)
+    column: str = "call_time"
+    scheduled: str = "scheduled"
+    started: str = "started"
+    direction: str = "direction"
+    conference: str = "Conference"
 
-VERIFICATIONS = Table(
-    "verifications",
-    "One row for each comparison of Gong with this dataset.",
-    (
-        Column("verification_id", "text", "Identifies the verification."),
-        Column("verified_from", "timestamp", "Start of the range verified, inclusive, UTC."),
-        Column("verified_to", "timestamp", "End of the range verified, exclusive, UTC."),
-        Column("workspace_id", "text", "The workspace asked for; null: all workspaces."),
-        Column("is_deep", "bool", "True: every call was compared; false: counts, and the calls where they differ."),
-        Column("is_repair", "bool", "Whether what differed was to be repaired."),
-        Column("outcome", "text", "clean, repaired, differs, refused (too many calls gone), paused or failed."),
-        Column("gong_calls", "bigint", "Gong's count of the calls in the range; null if the run ended before."),
-        Column("held_calls", "bigint", "Calls held in the range before any repair; null if the run ended before."),
-        Column("differing_windows", "bigint", "Windows in which Gong and this dataset differed."),
-        Column("missing", "bigint", "Calls listed by Gong and not held."),
-        Column("changed", "bigint", "Calls held otherwise than Gong lists them."),
-        Column("surplus", "bigint", "Calls held that Gong no longer lists."),
-        Column("unsettled", "bigint", "Calls that Gong counts and does not list yet."),
-        Column("marked_deleted", "bigint", "Calls that got deleted_at."),
-        Column("requests", "bigint", "Requests sent."),
-        Column("started_at", "timestamp", "When the verification began, UTC."),
-        Column("finished_at", "timestamp", "When the verification ended, UTC."),
-    ),
-)
 
-CALL_ARRIVALS = Table(
-    "call_arrivals",
-    "One row for each call ever loaded: when it was first seen here.",
-    (
-        Column("id", "text", "Gong's id of the call."),
-        Column("first_seen_at", "timestamp", "When the load that first held the call was committed, UTC."),
-        Column("load_id", "text", "That load, in _dlt_loads and call_windows."),
-        Column("mode", "text", "The run that brought it: sync, backfill or repair; null if it died before it said so."),
-        Column("is_late", "bool", "Whether its window had been asked for before, and the call was not listed then."),
-    ),
-)
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Records cannot be selected: Gong lists all of them, as a snapshot."""
 
-# dlt's own column on every table: in `calls`, the load in which the row last changed.
-LOAD_ID_COLUMN = "_dlt_load_id"
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A table with one row for each state of a record that snapshots have seen.
+
+    Its columns are `id_column`, `valid_from`, `valid_to`, and those columns of the record's own table whose changes
+    make a new state.
+    """
+
+    table: Table
+    id_column: str
+
+    @property
+    def watched(self) -> list[str]:
+        """The columns whose changes make a new state."""
+        return [name for name in self.table.names if name not in {self.id_column, "valid_from", "valid_to"}]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One of Gong's lists that is loaded.
+
+    `one` and `many` are the words for its records in messages. `scope` is the scope of Gong's API that the access key
+    needs. `table` holds one row for each record. `history`, if there is one, keeps the earlier states of the records.
+    """
+
+    name: str
+    one: str
+    many: str
+    endpoint: Endpoint
+    scope: str
+    select: Instants | Whole
+    table: Table
+    history: History | None = None
+
+    @property
+    def windowed(self) -> bool:
+        """Whether the list is asked for by time range."""
+        return isinstance(self.select, Instants)
+
+    @property
+    def time_column(self) -> str:
+        """The column by which a windowed resource is selected: its call time."""
+        assert isinstance(self.select, Instants)
+        return self.select.column
+
+    @property
+    def by_workspace(self) -> bool:
+        """Whether Gong can list the records of one workspace alone."""
+        return self.endpoint.workspace is not None
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that the resource fills."""
+        return (self.table, *([self.history.table] if self.history else []))
+
+    def count(self, number: int) -> str:
+        """The number of records in words: `1 call`, `1,234 calls`."""
+        return f"{number:,} {self.one if number == 1 else self.many}"

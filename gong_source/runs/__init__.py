@@ -1,1 +1,1 @@
-"""Runs the source against a destination: state, people, time."""
+"""What each command does: state, people and time."""

@@ -1,52 +1,101 @@
-"""`check`: one cheap request that tells whether key, host and scope are right, and what the key can see."""
+"""`check`: tests key, host and scopes with one request for each resource, and says what the key can see."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gong_source.api.client import CALLS
-from gong_source.settings import DEFAULT_DAYS, connect, resolve_settings
+from gong_source.connection import connect
+from gong_source.errors import MissingScope
+from gong_source.resources import RESOURCES
+from gong_source.runs.results import Status  # noqa: TC001 - for readers of the dataclass
+from gong_source.settings import DEFAULT_DAYS, resolve_settings
 from gong_source.windows import Window, days_before, now
 
 if TYPE_CHECKING:
+    from gong_source.api.client import Client
+    from gong_source.resources.declare import Resource
     from gong_source.settings import GongSettings
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceCheck:
+    """What Gong answered for one resource.
+
+    `chosen`: whether runs load it. `granted`: whether the key has its scope. `records`: Gong's count, for a windowed
+    resource of the last 30 days; None without the scope.
+    """
+
+    name: str
+    scope: str
+    chosen: bool
+    granted: bool
+    records: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What Gong answered; `calls` is its count for the last 30 days."""
+    """What Gong answered, for each resource; `calls` is its count of calls in the last 30 days."""
 
     base_url: str
-    calls: int
+    status: Status
     message: str
+    calls: int | None
     requests: int
+    resources: list[ResourceCheck] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON's types."""
-        return {"command": "check", "status": "done", **asdict(self)}
+        return {"command": "check", **asdict(self)}
 
 
 def check(*, settings: GongSettings | None = None) -> CheckResult:
-    """Asks Gong for one page of the last 30 days; writes nothing.
+    """Asks Gong for one page of each resource; writes nothing.
 
-    Raises the `GongError` that says what is wrong: `ConfigurationError`, `AuthenticationFailed`, `AccessDenied`, ...
+    Raises the `GongError` that says what is wrong: `ConfigurationError`, `AuthenticationFailed`, `AccessDenied`, ... A
+    missing scope is an error only if no chosen resource has its scope.
     """
     settings = settings or resolve_settings()
-    client = connect(settings, max_attempts=2)  # somebody is waiting for the answer
+    client = connect(settings, max_attempts=2)  # a person is waiting for the answer
+    found: list[ResourceCheck] = []
+    refused: list[MissingScope] = []
     try:
-        moment = now()
-        page = client.page(CALLS, Window(days_before(moment, DEFAULT_DAYS), moment))
+        for resource in sorted(RESOURCES.values(), key=lambda resource: resource not in settings.chosen):
+            chosen = resource in settings.chosen
+            try:
+                found.append(_checked(client, resource, settings, chosen=chosen))
+            except MissingScope as error:
+                found.append(ResourceCheck(resource.name, resource.scope, chosen, False, None, _not_granted(resource)))
+                if chosen:
+                    refused.append(error)
     finally:
         client.transport.close()
-    calls = page.total if page.total is not None else len(page.records)
-    where = f"in workspace {settings.workspace_id} " if settings.workspace_id else ""
-    if calls:
-        message = f"key, host and scope are right: Gong lists {calls:,} calls {where}in the last {DEFAULT_DAYS} days"
+    if len(refused) == len(settings.chosen):
+        raise refused[0]
+    missing = [part.scope for part in found if part.chosen and not part.granted]
+    calls = next((part.records for part in found if part.name == "calls"), None)
+    message = f"the key lacks {', '.join(missing)}" if missing else "key and host are right"
+    status: Status = "incomplete" if missing else "done"
+    return CheckResult(client.transport.base_url, status, message, calls, client.transport.usage.requests, found)
+
+
+def _checked(client: Client, resource: Resource, settings: GongSettings, *, chosen: bool) -> ResourceCheck:
+    moment = now()
+    window = Window(days_before(moment, DEFAULT_DAYS), moment) if resource.windowed else None
+    page = client.page(resource.endpoint, window)
+    count = page.total if page.total is not None else len(page.records)
+    where = f" in workspace {settings.workspace_id}" if settings.workspace_id and resource.by_workspace else ""
+    period = f" in the last {DEFAULT_DAYS} days" if resource.windowed else ""
+    if count:
+        message = f"Gong lists {resource.count(count)}{where}{period}"
     else:
         message = (
-            f"key and host are right, but Gong lists no call {where}in the last {DEFAULT_DAYS} days: either there is"
-            " none, or the key may not see calls (Gong answers both alike); check the key's owner and scope"
-            " api:calls:read:basic"
+            f"Gong lists no {resource.one}{where}{period}. Either there is none, or the key may not see"
+            f" {resource.many} (Gong's answer is the same); check the key's owner and the scope {resource.scope}"
         )
-    return CheckResult(client.transport.base_url, calls, message, client.transport.usage.requests)
+    return ResourceCheck(resource.name, resource.scope, chosen, True, count, message)
+
+
+def _not_granted(resource: Resource) -> str:
+    return f"the key lacks the scope {resource.scope}; an administrator adds it on Gong's API page"

@@ -18,13 +18,14 @@ from gong_source.windows import days_before, iso, now
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gong_source.runs.load import LoadResult
+    from gong_source.runs.results import LoadResult
 
 _DAYS = 90
+_RENAMED = 3
 _TARGET = Target(pipeline_name="gong_demo")
 _QUERIES = (
     (
-        "calls, hours and private share by direction",
+        "calls, hours and share of private calls by direction",
         """select direction, count(*) as calls, round(sum(duration) / 3600) as hours,
                   round(100.0 * avg(is_private::int), 1) as private_percent
            from gong.calls group by direction order by calls desc""",
@@ -35,17 +36,32 @@ _QUERIES = (
                   count(distinct primary_user_id) as people
            from gong.calls group by week order by week desc limit 4""",
     ),
+    (
+        "users with most calls",
+        """select u.first_name || ' ' || u.last_name as host, count(*) as calls
+           from gong.calls as c join gong.users as u on u.id = c.primary_user_id
+           group by host order by calls desc, host limit 3""",
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one question about the demo's data: column names and rows."""
+
+    question: str
+    names: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo loaded, and the text it shows."""
+    """What the demo loaded, and some answers from the loaded tables."""
 
     file: str
     first: LoadResult
     second: LoadResult
-    text: str
+    answers: Sequence[Answer]
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON's types."""
@@ -71,18 +87,18 @@ def demo(*, calls: int = 3000) -> DemoResult:
     end = now()
     start = days_before(end, _DAYS)
     tenant = Tenant.generate(calls, start=start, end=end, seed=7, shape="business")
-    served = replace(Settings(), requests_per_second=None, daily_quota=None)
-    with Simulator(tenant, served) as simulator:
+    with Simulator(tenant, replace(Settings(), requests_per_second=None, daily_quota=None)) as simulator:
         settings = resolve_settings(
             credentials={"access_key": "key", "access_key_secret": "secret", "base_url": simulator.base_url},
+            resources="all",
             start_date=iso(start),
             requests_per_second=1000.0,
         )
         first = sync(_TARGET, settings=settings)
-        for number, call_id in enumerate(_recent(tenant, 3)):
+        for number, call_id in enumerate(_recent(tenant, _RENAMED)):
             tenant.edit(call_id, title=f"Renamed after the first sync ({number + 1})")
         second = sync(_TARGET, settings=settings)
-    return DemoResult(str(file), first, second, _text(file, first, second))
+    return DemoResult(str(file), first, second, _answers(file))
 
 
 def _recent(tenant: Tenant, count: int) -> list[str]:
@@ -90,30 +106,12 @@ def _recent(tenant: Tenant, count: int) -> list[str]:
     return sorted(times, key=lambda call_id: str(times[call_id]))[-count:]
 
 
-def _text(file: Path, first: LoadResult, second: LoadResult) -> str:
-    parts = [
-        f"A simulated Gong tenant was loaded into {file}:",
-        f"  first sync:  {first.calls_received:,} calls in {first.requests} requests, {first.seconds:.1f} s",
-        f"  second sync: {second.requests} requests for the last 7 days; {second.calls_changed} calls had been renamed"
-        " in Gong, and only those rows changed",
-    ]
+def _answers(file: Path) -> list[Answer]:
+    answers = []
     with duckdb.connect(str(file), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        for title, sql in _QUERIES:
-            rows = connection.execute(sql)
-            names = [column[0] for column in rows.description or []]
-            parts += ["", f"{title}:", *_grid(names, rows.fetchall())]
-    parts += [
-        "",
-        "Look around:  python -c "
-        f"\"import duckdb; print(duckdb.connect('{file.name}').sql('from gong.calls limit 5'))\"",
-        "Your own Gong: set SOURCES__GONG__CREDENTIALS__ACCESS_KEY, SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET and"
-        " SOURCES__GONG__CREDENTIALS__BASE_URL, then run: gong-source check",
-    ]
-    return "\n".join(parts)
-
-
-def _grid(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    cells = [[str(cell) for cell in row] for row in [names, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
-    return ["  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+        for question, sql in _QUERIES:
+            found = connection.execute(sql)
+            names = [column[0] for column in found.description or []]
+            answers.append(Answer(question, names, found.fetchall()))
+    return answers

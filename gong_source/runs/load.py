@@ -1,252 +1,237 @@
-"""Loads ranges chunk by chunk: each chunk is one dlt package, so a run that dies loses at most one."""
+"""Loads a resource: windows chunk by chunk, where each chunk is one dlt package; a snapshot as one package.
+
+A run that dies loses at most the chunk that it was working on.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from gong_source.api.client import CALLS
-from gong_source.api.fetch import Walk, WalkedWindow
-from gong_source.api.plan import CALLS_PER_PAGE
-from gong_source.errors import GongError, QuotaExhausted, WalkStopped
-from gong_source.resources.declare import CALL_ARRIVALS
-from gong_source.rows import Batch, page_times
-from gong_source.source import CallsConverter, CallsPackage, chunk_source
+from gong_source.api.fetch import Fetch, FetchedWindow
+from gong_source.call_time import Batch, Converter, page_times
+from gong_source.deletions import refusal
+from gong_source.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConfigurationError,
+    GongError,
+    MissingScope,
+    QuotaExhausted,
+    RecordError,
+    RequestFailed,
+    RunStopped,
+)
+from gong_source.package import WindowPackage
+from gong_source.resources.bookkeeping import ARRIVALS
+from gong_source.runs.results import Progress, ResourceResult, Verification
+from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
+from gong_source.source import chunk_source, snapshot_source
 from gong_source.warehouse.arrivals import record_arrivals
-from gong_source.windows import iso
+from gong_source.warehouse.ledger import last_snapshot
+from gong_source.windows import hours_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from gong_source.resources.declare import Resource
     from gong_source.runs.run import Run
-    from gong_source.runs.verify.verify import VerifyResult
     from gong_source.warehouse.warehouse import Warehouse
-    from gong_source.windows import Window
 
-    Wanted = Callable[[WalkedWindow[Batch]], bool]
+    Wanted = Callable[[FetchedWindow[Batch]], bool]
+    # Called for each window fetched, with the package that the window goes into, if it goes into one.
+    Report = Callable[[FetchedWindow[Batch], WindowPackage | None], None]
 
-    # told of each window walked, and of the package that it goes into, if it does
-    Report = Callable[[WalkedWindow[Batch], CallsPackage | None], None]
-
-Status = Literal["done", "paused", "incomplete", "failed"]
-
-# The cost of a package does not show, losing one is cheap, and DuckDB merges one within its bound of memory.
-_CALLS_PER_CHUNK = 110_000
+# At this size the cost of a package does not show, losing one is cheap, and DuckDB merges it in little memory.
+_RECORDS_PER_CHUNK = 110_000
 _BYTES_PER_CHUNK = 36_000_000
 _SECONDS_PER_CHUNK = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is. `calls_to_come` is None while Gong has not told yet; `rate` is in requests a second."""
+class _SelectedFetch(Fetch[Batch]):
+    """A fetch that hands out only the windows that `wanted` picks; `wanted` is called once for each, in time order.
 
-    calls: int
-    calls_to_come: int | None
-    windows: int
-    requests: int
-    seconds: float
-    rate: float
-    permitted_rate: float
-    covered_to: datetime
-
-    @property
-    def seconds_left(self) -> float | None:
-        """The time that the remaining pages take at the rate reached so far."""
-        if self.calls_to_come is None:
-            return None
-        return self.calls_to_come / CALLS_PER_PAGE / min(self.rate, self.permitted_rate)
-
-
-@dataclass(slots=True)
-class LoadResult:
-    """What a run did. `status` says whether it finished; `message` why not, `retry_at` when to come back."""
-
-    command: str
-    ranges: Sequence[Window]
-    status: Status = "done"
-    message: str | None = None
-    retry_at: datetime | None = None
-    interrupted: bool = False
-    calls_received: int = 0
-    calls_changed: int = 0
-    windows: int = 0
-    requests: int = 0
-    waited_seconds: float = 0.0
-    surprises: int = 0
-    unsettled: list[Window] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    watermark: datetime | None = None
-    seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-    verification: VerifyResult | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The result as JSON's types, times in RFC 3339."""
-        return {
-            "command": self.command,
-            "status": self.status,
-            "message": self.message,
-            "retry_at": iso(self.retry_at) if self.retry_at else None,
-            "ranges": [_pair(window) for window in self.ranges],
-            "calls_received": self.calls_received,
-            "calls_changed": self.calls_changed,
-            "windows": self.windows,
-            "requests": self.requests,
-            "waited_seconds": round(self.waited_seconds, 3),
-            "surprises": self.surprises,
-            "unsettled": [_pair(window) for window in self.unsettled],
-            "failures": self.failures,
-            "watermark": iso(self.watermark) if self.watermark else None,
-            "seconds": round(self.seconds, 3),
-            "notes": self.notes,
-            "verification": self.verification.as_json() if self.verification else None,
-        }
-
-
-def _pair(window: Window) -> list[str]:
-    return [iso(window.start), iso(window.end)]
-
-
-class _Sifted(Walk[Batch]):
-    """A walk that hands out only those windows that `wanted` picks; it is asked once for each, in time order.
-
-    `passed_over` counts the records of the others, and `on_passed_over` is told of each.
+    `passed_over` counts the records of the other windows, and `on_passed_over` is called for each.
     """
 
     wanted: Wanted | None = None
     on_passed_over: Report
     passed_over = 0
 
-    def __next__(self) -> WalkedWindow[Batch]:
+    def __next__(self) -> FetchedWindow[Batch]:
         if self._returned is not None or self.wanted is None:
             return super().__next__()
         while True:
-            walked = super().__next__()
-            if self.wanted(walked):
-                return walked
-            self.passed_over += walked.records
-            self.on_passed_over(walked, None)
+            fetched = super().__next__()
+            if self.wanted(fetched):
+                return fetched
+            self.passed_over += fetched.records
+            self.on_passed_over(fetched, None)
 
 
-def load_ranges(
+def load_windows(
     run: Run,
-    result: LoadResult,
+    resource: Resource,
+    result: ResourceResult,
     *,
+    mode: str,
     watermark: datetime | None = None,
     wanted: Wanted | None = None,
     small: bool = False,
 ) -> None:
-    """Walks `result.ranges` (disjoint, in time order) and loads what it finds, chunk by chunk; fills in `result`.
+    """Fetches `result.ranges` (disjoint, in time order) and loads the records, chunk by chunk; fills in `result`.
 
-    Windows that `wanted` does not pick are walked and not loaded. `small`: the ranges are known to hold few calls.
+    Windows that `wanted` does not pick are fetched and not loaded. `small` says that the ranges hold few records.
 
-    `watermark` is where "covered up to" stands and is moved on, also over what the ledger has covered already; None
-    leaves it where it is. What was walked before an error, a used-up quota or a stop is loaded. Raises only what
+    `watermark` is where "covered up to" stands. It moves on, also over windows that the ledger has covered already;
+    None leaves it where it is. What was fetched before an error, a used-up quota or a stop is loaded. Raises only what
     loading raises.
     """
     if not result.ranges:
         return
     warehouse, client = run.warehouse, run.client
-    began = time.monotonic()
-    state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get("calls", {})
-    converter = CallsConverter(client, state.get("filed_by"))
-    walk = _Sifted(client, CALLS, result.ranges, converter, page_times, small=small)
-    walk.wanted = wanted
+    state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get(resource.name, {})
+    converter = Converter(client, resource, state.get("filed_by"))
+    fetch = _SelectedFetch(client, resource.endpoint, result.ranges, converter, page_times, small=small)
+    fetch.wanted = wanted
     try:
-        load_ids = _load_chunks(run, result, walk, converter, watermark)
+        load_ids = _load_chunks(run, result, fetch, converter, mode, watermark)
     finally:
-        walk.close()
-        result.requests = client.transport.usage.requests
-        result.waited_seconds = client.transport.usage.waited_seconds
-        result.seconds = time.monotonic() - began
+        fetch.close()
     with warehouse.connected():
-        record_arrivals(warehouse, load_ids)
-        result.calls_changed = _changed(warehouse, load_ids)
-    result.seconds = time.monotonic() - began
-    _judge(walk, result)
+        record_arrivals(warehouse, resource, load_ids)
+        result.changed = _changed(warehouse, resource, load_ids)
+    _set_status(fetch, result)
 
 
 def _load_chunks(
-    run: Run, result: LoadResult, walk: _Sifted, converter: CallsConverter, watermark: datetime | None
+    run: Run, result: ResourceResult, fetch: _SelectedFetch, converter: Converter, mode: str, watermark: datetime | None
 ) -> list[str]:
-    """Loads the walk to its end and returns the load ids; `result` tells of each chunk that is loaded."""
-    report = walk.on_passed_over = _reporter(run, result, walk)
+    """Loads the fetch to its end and returns the load ids; counts each chunk in `result` once it is loaded."""
+    report = fetch.on_passed_over = _reporter(run, result, fetch)
+    ledger = run.ledger(converter.resource)
     start = watermark if watermark is not None else result.ranges[0].start
-    result.watermark = None if watermark is None else run.ledger.watermark
+    result.watermark = None if watermark is None else ledger.watermark
     load_ids: list[str] = []
-    while (walked := next(walk, None)) is not None:
-        walk.put_back(walked)
-        package = CallsPackage(
-            walk,
+    while (fetched := next(fetch, None)) is not None:
+        fetch.put_back(fetched)
+        package = WindowPackage(
+            fetch,
             converter,
-            mode=result.command,
+            mode=mode,
             watermark=watermark,
-            covered=run.ledger.covered,
-            also_create=(CALL_ARRIVALS,),
-            max_calls=_CALLS_PER_CHUNK,
+            covered=ledger.covered,
+            also_create=(ARRIVALS,),
+            max_records=_RECORDS_PER_CHUNK,
             max_bytes=_BYTES_PER_CHUNK,
             max_seconds=_SECONDS_PER_CHUNK,
             on_window=report,
         )
         load_ids += run.warehouse.load(chunk_source(package, start))
         result.watermark = watermark = package.watermark
-        result.calls_received += package.calls
+        result.received += package.records
         result.windows += len(package.rows)
-        result.surprises += package.surprises
+        result.unmapped += package.unmapped
         result.unsettled += package.unsettled
     return load_ids
 
 
-def _reporter(run: Run, result: LoadResult, walk: _Sifted) -> Report:
-    """Tells `run.control` how far the run is, after each window."""
+def _reporter(run: Run, result: ResourceResult, fetch: _SelectedFetch) -> Report:
+    """A function that reports to `run.control`, after each window, how far the run is."""
     transport, began = run.client.transport, time.monotonic()
 
-    def report(walked: WalkedWindow[Batch], package: CallsPackage | None) -> None:
-        calls, windows = (package.calls, len(package.rows)) if package else (0, 0)
+    def report(fetched: FetchedWindow[Batch], package: WindowPackage | None) -> None:
+        records, windows = (package.records, len(package.rows)) if package else (0, 0)
         seconds = time.monotonic() - began
         run.control.on_progress(
             Progress(
-                calls=result.calls_received + calls + walk.passed_over,
-                calls_to_come=walk.calls_to_come(),
+                resource=result.resource,
+                records=result.received + records + fetch.passed_over,
+                records_to_come=fetch.records_to_come(),
                 windows=result.windows + windows,
                 requests=transport.usage.requests,
                 seconds=seconds,
                 rate=transport.usage.requests / max(seconds, 0.001),
                 permitted_rate=transport.throttle.requests_per_second,
-                covered_to=walked.window.end,
+                covered_to=fetched.window.end,
             )
         )
 
     return report
 
 
-def _changed(warehouse: Warehouse, load_ids: Sequence[str]) -> int:
+def _changed(warehouse: Warehouse, resource: Resource, load_ids: Sequence[str]) -> int:
     """How many rows are new or different since these loads."""
     if not load_ids:
         return 0
     marks = ", ".join(["%s"] * len(load_ids))
-    found = warehouse.query(f"select count(*) from {{dataset}}.calls where _dlt_load_id in ({marks})", *load_ids)
+    table = resource.table.name
+    found = warehouse.query(f"select count(*) from {{dataset}}.{table} where _dlt_load_id in ({marks})", *load_ids)
     return int(found[0][0]) if found else 0
 
 
-def _judge(walk: Walk[Batch], result: LoadResult) -> None:
-    """The run's status, from how the walk ended."""
-    result.failures = [f"{window}: {error}" for window, error in walk.failures]
-    cause = walk.stopped_by
-    if isinstance(cause, QuotaExhausted):
-        result.status, result.message, result.retry_at = "paused", str(cause), cause.retry_at
-        if cause.retry_at is None and not result.windows:
-            result.message += ", with a larger one: it was used up before a window was finished"
-    elif isinstance(cause, WalkStopped):
-        result.status, result.message, result.interrupted = "paused", "stopped on request; run it again to go on", True
-    elif isinstance(cause, GongError):
-        result.status, result.message = "failed", str(cause)
+def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
+    """Sets the status, from how the fetch ended."""
+    result.failures = [f"{window}: {error}" for window, error in fetch.failures]
+    cause = fetch.stopped_by
+    if isinstance(cause, GongError):
+        end_early(result, cause)
     elif cause is not None:
         raise cause
     elif result.failures:
-        result.status = "incomplete"
-        result.message = (
-            f"{len(result.failures)} of {result.windows + len(result.failures)} windows could not be loaded"
+        failed, all_windows = len(result.failures), result.windows + len(result.failures)
+        # A run that could load nothing has failed. A comparison may have found nothing to load.
+        result.status = "failed" if not result.windows and fetch.wanted is None else "incomplete"
+        result.message = f"{failed} of {all_windows} windows could not be loaded. The first: {result.failures[0]}"
+
+
+def end_early(result: ResourceResult | Verification, cause: GongError) -> None:
+    """Sets the status, from the error that ended the work on the resource."""
+    result.status, result.message, result.ends_run = "failed", str(cause), _concerns_all(cause)
+    if isinstance(cause, QuotaExhausted):
+        result.status, result.retry_at = "paused", cause.retry_at
+        if cause.retry_at is None and not result.windows:
+            result.message += ", with a larger budget: this one was used up before a window was finished"
+    elif isinstance(cause, RunStopped):
+        result.status, result.message, result.interrupted = (
+            "paused",
+            "stopped on request; run it again to continue",
+            True,
         )
+    elif isinstance(cause, MissingScope):
+        done = "loaded" if isinstance(result, ResourceResult) else "verified"
+        result.message = f"{result.resource} is not {done}: {cause}"
+
+
+def _concerns_all(cause: GongError) -> bool:
+    """Whether the error would end the work on every other resource too."""
+    if isinstance(cause, AccessDenied):
+        return not isinstance(cause, MissingScope)
+    return isinstance(cause, AuthenticationFailed | QuotaExhausted | RunStopped | ConfigurationError)
+
+
+def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
+    """Reads `resource` whole and loads it, unless the last snapshot is recent enough.
+
+    Raises only what loading raises.
+    """
+    result = ResourceResult(resource.name)
+    hours = run.settings.snapshot_hours
+    last = last_snapshot(run.warehouse, resource)
+    if last is not None and not is_due(last, hours):
+        result.not_due_until = hours_after(last, hours)
+        return result
+    try:
+        snapshot = read_snapshot(run.client, resource)
+    except (RequestFailed, QuotaExhausted, RunStopped, RecordError) as cause:
+        end_early(result, cause)
+        return result
+    package = SnapshotPackage(snapshot, run.warehouse.query, "sync", run.settings.max_deleted_share)
+    load_ids = run.warehouse.load(snapshot_source(package))
+    result.received, result.unmapped = len(snapshot.ids), snapshot.unmapped
+    result.marked_deleted = package.marked_deleted
+    result.changed = _changed(run.warehouse, resource, load_ids)
+    if package.refused:
+        result.status, result.message = "incomplete", refusal(resource, package.missing, package.stored)
+    return result

@@ -1,13 +1,14 @@
-"""What every run that asks Gong and writes starts with: an open warehouse, a client, and the ledger."""
+"""What every run starts with that sends requests and writes: an open warehouse, a client, and the ledger."""
 
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gong_source.settings import connect
+from gong_source.connection import connect
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.ledger import read_ledger, requests_today
 from gong_source.warehouse.warehouse import open_warehouse
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gong_source.api.client import Client
-    from gong_source.runs.load import Progress
+    from gong_source.resources.declare import Resource
+    from gong_source.runs.results import Progress
     from gong_source.settings import GongSettings
     from gong_source.warehouse.ledger import Ledger
     from gong_source.warehouse.warehouse import Target, Warehouse
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 class Control:
     """How a caller follows, bounds and ends a run.
 
-    Setting `stopped` ends it early, with what was walked loaded; `max_requests` does so after that many requests.
+    Setting `stopped` ends the run early, and `max_requests` ends it after that many requests. In both cases the run
+    loads what it has fetched.
     """
 
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -37,16 +40,27 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An open run: the only writer of its dataset. `notes` is what there is to tell so far."""
+    """An open run: the only writer of its dataset. `notes` are the remarks for its result so far."""
 
     warehouse: Warehouse
     client: Client
-    ledger: Ledger
+    settings: GongSettings
     control: Control
+    ledgers: dict[str, Ledger]
     notes: list[str]
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since the run was opened."""
+        return time.monotonic() - self.began
+
+    def ledger(self, resource: Resource) -> Ledger:
+        """The ledger of a windowed resource, as the run found it."""
+        return self.ledgers[resource.name]
 
     def note(self, text: str) -> None:
-        """Tells the caller, and keeps it for the result."""
+        """Gives a remark to the caller, and keeps it for the result."""
         self.notes.append(text)
         self.control.on_note(text)
 
@@ -58,17 +72,20 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
     Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`.
     """
     control = control or Control()
+    windowed = [resource for resource in settings.chosen if resource.windowed]
     with open_warehouse(target, command=command, write=True) as warehouse:
         client = connect(settings, stopped=control.stopped, max_requests=control.max_requests)
         try:
             with warehouse.connected():
                 warehouse.restore()
-                drained = warehouse.drain()
-                record_arrivals(warehouse)  # of a load after which an earlier run died
-                run = Run(warehouse, client, read_ledger(warehouse, settings.workspace_id), control, [])
+                had_pending = warehouse.load_pending()
+                for resource in windowed:  # an earlier run may have died between its load and this
+                    record_arrivals(warehouse, resource)
+                ledgers = {r.name: read_ledger(warehouse, r, settings.workspace_id) for r in windowed}
+                run = Run(warehouse, client, settings, control, ledgers, [])
                 client.transport.throttle.learn_used_today(requests_today(warehouse))
-            if drained:
-                run.note("loaded what an earlier run had left")
+            if had_pending:
+                run.note("loaded what an earlier run had left in its working folder")
             yield run
         finally:
             client.transport.close()

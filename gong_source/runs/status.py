@@ -1,102 +1,124 @@
-"""`status`: what the warehouse holds, read from the warehouse alone."""
+"""`status`: what the warehouse has, read from the warehouse alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gong_source.runs.results import as_json
+from gong_source.settings import resolve_without_key
 from gong_source.warehouse.arrivals import Delays, read_delays
-from gong_source.warehouse.ledger import Ledger, Verified, last_verified, read_ledger, requests_today
+from gong_source.warehouse.ledger import (
+    Ledger,
+    Verified,
+    last_snapshot,
+    last_verified,
+    read_ledger,
+    requests_today,
+)
 from gong_source.warehouse.warehouse import Target, open_warehouse
-from gong_source.windows import Window, days_before, iso, now, subtract, utc
+from gong_source.windows import Window, days_before, now, subtract, utc
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gong_source.resources.declare import Resource
+    from gong_source.settings import GongSettings
+    from gong_source.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStatus:
+    """The state of one resource; times are UTC, None where there is nothing to say.
+
+    `rows` are those of its table, `deleted` those that Gong no longer lists. `lookback` is what the next sync fetches
+    again. `verified` is the last verification, `arrivals` says how late records arrived lately.
+    """
+
+    name: str
+    rows: int
+    deleted: int
+    last_run: datetime | None
+    last_run_mode: str | None
+    verified: Verified | None
+    first_record: datetime | None = None
+    last_record: datetime | None = None
+    watermark: datetime | None = None
+    covered: list[Window] = field(default_factory=list)
+    gaps: list[Window] = field(default_factory=list)
+    unsettled: list[Window] = field(default_factory=list)
+    lookback: Window | None = None
+    windows: int = 0
+    arrivals: Delays | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class StatusResult:
-    """The state of a dataset; times are UTC. `lookback` is what the next sync asks for again.
-
-    `verified` is the last verification, `arrivals` how late calls turned up lately; None if there is nothing to tell.
-    """
+    """The state of a dataset and of its resources; times are UTC. `exists` is false before the first load."""
 
     place: str
     dataset: str
-    rows: int
-    deleted: int
-    first_call: datetime | None
-    last_call: datetime | None
-    watermark: datetime | None
-    covered: list[Window]
-    gaps: list[Window]
-    unsettled: list[Window]
-    lookback: Window | None
-    last_run: datetime | None
-    last_run_mode: str | None
+    exists: bool
     requests_today: int
-    windows: int
-    verified: Verified | None
-    arrivals: Delays | None
+    resources: dict[str, ResourceStatus]
 
     def as_json(self) -> dict[str, Any]:
-        """The result as JSON's types, times in RFC 3339."""
-        return {
-            "command": "status",
-            "status": "done",
-            **{name: _plain(getattr(self, name)) for name in self.__dataclass_fields__},
-        }
+        """The result as JSON's types, times in RFC 3339; the facts about calls also stand at the top."""
+        plain: dict[str, Any] = as_json(self)
+        calls = {name: value for name, value in plain["resources"].get("calls", {}).items() if name != "name"}
+        return {"command": "status", "status": "done", **calls, **plain}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Window):
-        return [iso(value.start), iso(value.end)]
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, Verified | Delays):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    return iso(value) if hasattr(value, "tzinfo") else value
+def status(target: Target | None = None, *, settings: GongSettings | None = None) -> StatusResult:
+    """What the dataset has of the chosen resources, without a request to Gong.
 
-
-def status(
-    target: Target | None = None, *, lookback_days: float = 7.0, workspace_id: str | None = None
-) -> StatusResult:
-    """What the dataset holds, without a request to Gong; raises `DestinationFailed` if it cannot be read."""
-    target = target or Target()
+    `settings` default to dlt's configuration; they need no access key. Raises `ConfigurationError`, or
+    `DestinationFailed` if the dataset cannot be read.
+    """
+    target, settings = target or Target(), settings or resolve_without_key()
     with open_warehouse(target, command="status", write=False) as warehouse:
+        exists = warehouse.exists()
         warehouse.restore()
-        ledger = read_ledger(warehouse, workspace_id)
-        counted = warehouse.query(
-            "select count(*), count(deleted_at), min(call_time), max(call_time) from {dataset}.calls"
-        )
         used = requests_today(warehouse)
-        verified = last_verified(warehouse, workspace_id)
-        arrivals = read_delays(warehouse, lookback_days)
-    rows, deleted, first, last = counted[0] if counted else (0, 0, None, None)
-    latest = ledger.entries[-1] if ledger.entries else None
-    return StatusResult(
-        place=warehouse.place,
-        dataset=target.dataset,
+        parts = {resource.name: _status(warehouse, resource, settings) for resource in settings.chosen}
+    return StatusResult(warehouse.place, target.dataset, exists, used, parts)
+
+
+def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) -> ResourceStatus:
+    verified = last_verified(warehouse, resource, settings.workspace_id)
+    if not resource.windowed:
+        counted = warehouse.query(f"select count(*), count(deleted_at) from {{dataset}}.{resource.table.name}")
+        rows, deleted = counted[0] if counted else (0, 0)
+        last = last_snapshot(warehouse, resource)
+        return ResourceStatus(resource.name, int(rows), int(deleted), last, "snapshot" if last else None, verified)
+    ledger = read_ledger(warehouse, resource, settings.workspace_id)
+    column = resource.time_column
+    counted = warehouse.query(
+        f"select count(*), count(deleted_at), min({column}), max({column}) from {{dataset}}.{resource.table.name}"
+    )
+    rows, deleted, first, latest = counted[0] if counted else (0, 0, None, None)
+    last_entry = ledger.entries[-1] if ledger.entries else None
+    return ResourceStatus(
+        name=resource.name,
         rows=int(rows),
         deleted=int(deleted),
-        first_call=utc(first) if first else None,
-        last_call=utc(last) if last else None,
+        last_run=last_entry.fetched_at if last_entry else None,
+        last_run_mode=last_entry.mode if last_entry else None,
+        verified=verified,
+        first_record=utc(first) if first else None,
+        last_record=utc(latest) if latest else None,
         watermark=ledger.watermark,
         covered=ledger.covered,
         gaps=_gaps(ledger),
         unsettled=ledger.unsettled,
-        lookback=_lookback(ledger, lookback_days),
-        last_run=latest.fetched_at if latest else None,
-        last_run_mode=latest.mode if latest else None,
-        requests_today=used,
+        lookback=_lookback(ledger, settings.lookback_days),
         windows=len(ledger.entries),
-        verified=verified,
-        arrivals=arrivals,
+        arrivals=read_delays(warehouse, resource, settings.lookback_days),
     )
 
 
 def _gaps(ledger: Ledger) -> list[Window]:
-    """What has never been asked for between the first and the last covered moment."""
+    """What has never been fetched between the first and the last covered moment."""
     covered = ledger.covered
     return subtract([Window(covered[0].start, covered[-1].end)], covered) if covered else []
 

@@ -1,20 +1,22 @@
-"""`sync`: everything that is missing up to now, and the lookback again."""
+"""`sync`: loads everything that is missing up to now, and the lookback again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gong_source.errors import ConfigurationError
-from gong_source.runs.load import LoadResult, load_ranges
+from gong_source.runs.load import load_snapshot, load_windows
+from gong_source.runs.results import LoadResult, ResourceResult
 from gong_source.runs.run import open_run
 from gong_source.runs.verify.verify import verify_recent
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
 from gong_source.warehouse.warehouse import Target
-from gong_source.windows import Window, days_before, iso, now, parse, subtract, union
+from gong_source.windows import Window, days_before, iso, now, subtract, union
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gong_source.resources.declare import Resource
     from gong_source.runs.run import Control, Run
     from gong_source.settings import GongSettings
     from gong_source.warehouse.ledger import Ledger
@@ -23,25 +25,39 @@ if TYPE_CHECKING:
 def sync(
     target: Target | None = None, *, settings: GongSettings | None = None, control: Control | None = None
 ) -> LoadResult:
-    """Loads all calls since the start date that are not covered yet, and those of the lookback again.
+    """Loads all records of the chosen resources that are not covered yet, and those of the lookback again.
 
     `settings` default to dlt's configuration. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`; what
-    Gong refuses is told in the result. With the setting `verify_days`, verifies and repairs the last days in the end.
+    Gong refuses is in the result. With the setting `verify_days`, the run then verifies and repairs the last days.
     """
     settings = settings or resolve_settings()
     with open_run(target or Target(), settings, control, command="sync") as run:
         moment = now()
-        start = _start(settings, run, moment)
-        result = LoadResult("sync", missing(run.ledger, start, moment, settings.lookback_days), notes=run.notes)
-        load_ranges(run, result, watermark=max(run.ledger.watermark or start, start))
+        result = LoadResult("sync", notes=run.notes)
+        for resource in settings.chosen:
+            part = _sync(run, resource, moment)
+            result.resources[resource.name] = part
+            if part.ends_run:
+                break
+        result.conclude(run.client.transport.usage, run.seconds)
         if result.status == "done" and settings.verify_days:
-            _verify(run, settings, result)
+            _verify(run, result)
     return result
 
 
-def _verify(run: Run, settings: GongSettings, result: LoadResult) -> None:
+def _sync(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
+    if not resource.windowed:
+        return load_snapshot(run, resource)
+    ledger = run.ledger(resource)
+    start = _start(run, ledger, moment)
+    result = ResourceResult(resource.name, missing(ledger, start, moment, run.settings.lookback_days))
+    load_windows(run, resource, result, mode="sync", watermark=max(ledger.watermark or start, start))
+    return result
+
+
+def _verify(run: Run, result: LoadResult) -> None:
     """Verifies and repairs the last days; a verification that its budget ends goes on after the next sync."""
-    verification = result.verification = verify_recent(run, settings)
+    verification = result.verification = verify_recent(run)
     if verification is None:
         return
     if verification.status in {"incomplete", "failed"}:
@@ -51,7 +67,7 @@ def _verify(run: Run, settings: GongSettings, result: LoadResult) -> None:
 
 
 def missing(ledger: Ledger, start: datetime, end: datetime, lookback_days: float) -> list[Window]:
-    """What a sync up to `end` has to ask for: what is not covered, what may have come late, what was unsettled."""
+    """What a sync up to `end` has to fetch: what is not covered, what may have come late, what was unsettled."""
     again = [*ledger.unsettled_since(days_before(end, lookback_days)), *ledger.backfilled_early(lookback_days)]
     if ledger.watermark is not None:
         recent = max(start, days_before(ledger.watermark, lookback_days))
@@ -60,23 +76,21 @@ def missing(ledger: Ledger, start: datetime, end: datetime, lookback_days: float
     return union([*subtract([Window(start, end)], ledger.covered), *again])
 
 
-def _start(settings: GongSettings, run: Run, moment: datetime) -> datetime:
-    """Where the coverage is to begin; tells the user if that was nobody's choice."""
+def _start(run: Run, ledger: Ledger, moment: datetime) -> datetime:
+    """Where the coverage is to begin; warns when the default start date is used."""
+    settings = run.settings
     if settings.start_date:
-        start = parse(settings.start_date, "start_date")
-        if start >= moment:
-            raise ConfigurationError(f"start_date: {settings.start_date} lies in the future")
-        return start
-    begun = run.ledger.sync_start
+        return settings.start(moment)
+    begun = ledger.sync_start
     if begun is not None and begun >= moment:
         raise ConfigurationError(
-            f"this machine's clock says {iso(moment)}, but calls are loaded from {iso(begun)}: set it"
+            f"this machine's clock says {iso(moment)}, but records are loaded from {iso(begun)} on: set the clock"
         )
     if begun is not None:
         return begun
     start = days_before(moment, DEFAULT_DAYS)
     run.note(
-        f"no start date is set: taking the last {DEFAULT_DAYS} days, from {iso(start)}; set"
-        " SOURCES__GONG__START_DATE=2024-01-01, or start_date under [sources.gong], for more"
+        f"no start date is set: loading the last {DEFAULT_DAYS} days, from {iso(start)}. For more, set"
+        " SOURCES__GONG__START_DATE=2024-01-01, or start_date under [sources.gong]"
     )
     return start

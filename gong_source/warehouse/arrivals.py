@@ -1,4 +1,4 @@
-"""When each call was first seen: table `call_arrivals`, filled after each load from what the load brought."""
+"""When each record was first seen: table `arrivals`, filled after each load from what the load brought."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from gong_source.resources.declare import CALL_ARRIVALS, CALL_WINDOWS, LOAD_ID_COLUMN
+from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
+from gong_source.resources.declare import LOAD_ID_COLUMN
 from gong_source.source import rows_source
 from gong_source.warehouse.ledger import LOADS
 from gong_source.windows import days_before, now, utc
@@ -14,80 +15,94 @@ from gong_source.windows import days_before, now, utc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
 
-# How far back arrivals tell of the tenant as it is today.
+# The arrivals of so many days show how the tenant behaves today.
 ARRIVAL_DAYS = 90
 _SAFE_SHARE = 0.8
 
-# The new calls of all loads from the last one recorded: what a run that dies leaves out, the next one takes in, also
-# of a load of which it left only the calls. A call is late if an earlier load had asked for its time.
+# The new records of all loads since the last one recorded. What a run that dies leaves out, the next run records, also
+# where the load left only its records. A record is late if an earlier load had fetched its time.
 _RECORD = f"""
-    insert into {{dataset}}.{CALL_ARRIVALS.name} (id, first_seen_at, load_id, mode, is_late)
-    with fresh as (
-        select c.id, c.call_time, c.workspace_id, c.{LOAD_ID_COLUMN} as load_id,
+    insert into {{{{dataset}}}}.{ARRIVALS.name} (resource, id, first_seen_at, load_id, mode, is_late)
+    with new_rows as (
+        select c.id, c.{{column}} as filed_at, {{workspace}} as workspace_id, c.{LOAD_ID_COLUMN} as load_id,
             coalesce(l.inserted_at, current_timestamp) as inserted_at
-        from {{dataset}}.calls as c
-        left join {LOADS} as l on l.load_id = c.{LOAD_ID_COLUMN}
-        left join {{dataset}}.{CALL_ARRIVALS.name} as a on a.id = c.id
+        from {{{{dataset}}}}.{{table}} as c
+        left join {{loads}} as l on l.load_id = c.{LOAD_ID_COLUMN}
+        left join {{{{dataset}}}}.{ARRIVALS.name} as a on a.id = c.id and a.resource = '{{resource}}'
         where a.id is null and c.{LOAD_ID_COLUMN} >= %s
     ),
     modes as (
-        select {LOAD_ID_COLUMN} as load_id, max(mode) as mode from {{dataset}}.{CALL_WINDOWS.name} group by 1
+        select {LOAD_ID_COLUMN} as load_id, max(mode) as mode from {{{{dataset}}}}.{FETCHED_WINDOWS.name}
+        where resource = '{{resource}}' group by 1
     ),
-    asked as (
+    fetched as (
         select w.{LOAD_ID_COLUMN} as load_id, w.window_start, w.window_end, w.workspace_id
-        from {{dataset}}.{CALL_WINDOWS.name} as w
-        join {LOADS} as l on l.load_id = w.{LOAD_ID_COLUMN}
+        from {{{{dataset}}}}.{FETCHED_WINDOWS.name} as w
+        join {{loads}} as l on l.load_id = w.{LOAD_ID_COLUMN}
+        where w.resource = '{{resource}}'
     ),
     late as (
-        select distinct fresh.id from fresh join asked
-        on asked.window_start <= fresh.call_time and asked.window_end > fresh.call_time
-        and asked.load_id < fresh.load_id
-        where asked.workspace_id is null or asked.workspace_id = fresh.workspace_id
+        select distinct new_rows.id from new_rows join fetched
+        on fetched.window_start <= new_rows.filed_at and fetched.window_end > new_rows.filed_at
+        and fetched.load_id < new_rows.load_id
+        where fetched.workspace_id is null or fetched.workspace_id = new_rows.workspace_id
     )
-    select fresh.id, fresh.inserted_at, fresh.load_id, modes.mode, late.id is not null
-    from fresh
-    left join modes on modes.load_id = fresh.load_id
-    left join late on late.id = fresh.id
+    select '{{resource}}', new_rows.id, new_rows.inserted_at, new_rows.load_id, modes.mode, late.id is not null
+    from new_rows
+    left join modes on modes.load_id = new_rows.load_id
+    left join late on late.id = new_rows.id
 """
 _NEWEST = f"""
-    select (select max(load_id) from {{dataset}}.{CALL_ARRIVALS.name}),
-           (select max({LOAD_ID_COLUMN}) from {{dataset}}.calls)
+    select (select max(load_id) from {{{{dataset}}}}.{ARRIVALS.name} where resource = '{{resource}}'),
+           (select max({LOAD_ID_COLUMN}) from {{{{dataset}}}}.{{table}})
 """
 _LATE = f"""
-    select a.mode, a.first_seen_at, c.call_time
-    from {{dataset}}.{CALL_ARRIVALS.name} as a join {{dataset}}.calls as c on c.id = a.id
-    where a.is_late and a.first_seen_at >= %s and c.call_time is not null
+    select a.mode, a.first_seen_at, c.{{column}}
+    from {{{{dataset}}}}.{ARRIVALS.name} as a join {{{{dataset}}}}.{{table}} as c on c.id = a.id
+    where a.resource = '{{resource}}' and a.is_late and a.first_seen_at >= %s and c.{{column}} is not null
 """
 
 
-def record_arrivals(warehouse: Warehouse, load_ids: Sequence[str] = ()) -> None:
-    """Records the calls that are not in `call_arrivals` yet; what is recorded never changes.
+def _for(resource: Resource, sql: str) -> str:
+    """The statement for one resource; `{dataset}` still stands for the dataset's name."""
+    return sql.format(
+        resource=resource.name,
+        table=resource.table.name,
+        column=resource.time_column,
+        workspace="c.workspace_id" if "workspace_id" in resource.table.names else "null",
+        loads=LOADS,
+    )
 
-    `load_ids` are this run's: by a clock that was set back, they may come before what is recorded.
+
+def record_arrivals(warehouse: Warehouse, resource: Resource, load_ids: Sequence[str] = ()) -> None:
+    """Adds the new records of a windowed resource to `arrivals`; rows that are there never change.
+
+    `load_ids` are this run's. If the clock was set back, they may come before what is recorded.
     """
-    found = warehouse.query(_NEWEST)
+    found = warehouse.query(_for(resource, _NEWEST))
     if not found:
-        if not warehouse.query("select count(*) from {dataset}.calls"):
+        if not warehouse.query(f"select count(*) from {{dataset}}.{resource.table.name}"):
             return
-        warehouse.load(rows_source(CALL_ARRIVALS, []))  # to a dataset from before there was the table
-        found = warehouse.query(_NEWEST)
+        warehouse.load(rows_source(resource, ARRIVALS, []))  # a plain dlt pipeline has loaded without the table
+        found = warehouse.query(_for(resource, _NEWEST))
     recorded, loaded = found[0]
     first = min([*load_ids, recorded or ""]) if load_ids else recorded or ""
     if loaded is not None and (recorded is None or recorded < loaded or first < recorded):
-        warehouse.execute(_RECORD, first)
+        warehouse.execute(_for(resource, _RECORD), first)
 
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """How long after its call time a call turned up, in days, of those that syncs found in time asked for before.
+    """How many days after its call time a late record appeared, for records that syncs found in time fetched before.
 
-    `beyond` counts the calls that only a repair or a backfill found, later than the lookback reaches. `enough` says
-    whether the lookback is long enough, as far as these tell.
+    `beyond` counts the records that only a repair or a backfill found, later than the lookback reaches. `enough` says
+    whether the lookback is long enough, as far as these records show.
     """
 
-    calls: int
+    records: int
     median: float
     p99: float
     longest: float
@@ -95,9 +110,9 @@ class Delays:
     enough: bool
 
 
-def read_delays(warehouse: Warehouse, lookback_days: float) -> Delays | None:
-    """The arrival delays of the last 90 days; None if no call arrived late."""
-    rows = warehouse.query(_LATE, days_before(now(), ARRIVAL_DAYS))
+def read_delays(warehouse: Warehouse, resource: Resource, lookback_days: float) -> Delays | None:
+    """The arrival delays of the last 90 days; None if no record arrived late."""
+    rows = warehouse.query(_for(resource, _LATE), days_before(now(), ARRIVAL_DAYS))
     delays = [(mode, (utc(seen) - utc(time)).total_seconds() / 86400) for mode, seen, time in rows]
     synced = sorted(delay for mode, delay in delays if mode == "sync")
     beyond = sum(mode in {"backfill", "repair"} and delay > lookback_days for mode, delay in delays)
@@ -105,11 +120,11 @@ def read_delays(warehouse: Warehouse, lookback_days: float) -> Delays | None:
         return None
     shown = synced or [0.0]
     return Delays(
-        calls=len(synced),
+        records=len(synced),
         median=median(shown),
         p99=shown[min(len(shown) - 1, int(len(shown) * 0.99))],
         longest=shown[-1],
         beyond=beyond,
-        # a call that turns up later than the lookback reaches is not seen; near its end there are more behind it
+        # A record that appears later than the lookback reaches is not seen. Near its end, more may be behind it.
         enough=beyond == 0 and shown[-1] <= _SAFE_SHARE * lookback_days,
     )

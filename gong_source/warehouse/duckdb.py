@@ -1,74 +1,87 @@
-"""dlt's DuckDB and DuckLake destinations, merging a file straight into its table, in little memory.
+"""DuckDB: a file of its own. Merges each loaded file straight into its table, in little memory.
 
-dlt merges by way of a staging table, where DuckDB writes every row once more and holds it in memory a second time. It
-can read the file itself.
+dlt merges through a staging table, for which DuckDB writes every row once more and keeps it in memory a second time.
+DuckDB can read the loaded file itself.
 """
 
 from __future__ import annotations
 
 import glob
+import re
 from collections import ChainMap
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from dlt.common.destination.client import RunnableLoadJob
+from dlt.common.normalizers.naming.snake_case import NamingConvention
 from dlt.common.schema.utils import get_columns_names_with_prop
-from dlt.destinations import duckdb, ducklake
+from dlt.destinations import duckdb
 from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
-from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
-from gong_source.warehouse.destinations import OUT_OF_MEMORY
+from gong_source.errors import ConfigurationError, DestinationFailed
+from gong_source.warehouse.comments import write_comments
+from gong_source.warehouse.destination import Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.destination.client import LoadJob
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.schema import Schema, TTableSchema
 
-# A chunk is little work: one thread costs the least, and what of the table stays in memory would only be memory. What
-# the user chooses comes before that. After a merge that fails for it, the rest of the run has no bound on memory.
+
+# A chunk is little work: one thread costs the least, and parts of the table that stay in memory would only cost memory.
+# The user's own settings override these bounds. After a merge that needs more memory, the rest of the run has no bound.
 BOUNDS = {"threads": 1, "memory_limit": "80MB", "enable_external_file_cache": False}
+# What DuckDB says when a statement or its commit needs more memory.
+OUT_OF_MEMORY = re.compile(r"Out of Memory Error|(allocate|pin) (block|data) of size")
+_OPEN_ELSEWHERE = re.compile(r"Conflicting lock is held in (?:(.+?) \()?PID (\d+)")
+_OWN_SCHEMAS = ("information_schema", "pg_catalog", "system", "temp")
+_COMMENTS = """
+    select schema_name, table_name, null as column_name, comment as text from duckdb_tables()
+    union all select schema_name, table_name, column_name, comment from duckdb_columns()
+"""
 _OTHER_NAMES = {"worker_threads": "threads", "max_memory": "memory_limit"}
 
 
 class DuckDB(duckdb):
-    """The destination `duckdb`, under its own name: that is where its settings are, and how its file is called.
+    """dlt's destination `duckdb`. It keeps that name, because settings and file are named after it.
 
-    With `read_only`, it takes a file beside other readers, without write access; one that is not there is empty.
+    With `read_only`, it opens a file beside other readers, without write access. A file that does not exist is empty.
     """
 
     read_only = False
 
     @cached_property
     def bounds(self) -> dict[str, Any]:
-        """The settings that keep DuckDB small, as long as they do."""
+        """The settings that keep DuckDB small; a merge that needs more memory removes one."""
         return dict(BOUNDS)
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         capabilities = super()._raw_capabilities()
-        # alone, a large merge goes into the file at once, instead of into the log first
+        # With no load beside it, a large merge goes into the file at once, instead of into the log first.
         capabilities.loader_parallelism_strategy = "sequential"
         return capabilities
 
     @property
     def destination_type(self) -> str:
-        """What dlt knows it as."""
+        """The name by which dlt knows it."""
         return "dlt.destinations.duckdb"
 
     @property
     def client_class(self) -> type[DuckDbClient]:
         """The client of this destination."""
-        return _Client
+        return DuckDBClient
 
     def client(self, schema: Schema, initial_config: Any = None) -> DuckDbClient:
         """A client with DuckDB kept to `bounds`, which all clients share."""
-        client = cast("_Client", super().client(schema, initial_config))
+        client = cast("DuckDBClient", super().client(schema, initial_config))
         credentials = client.sql_client.credentials
         if self.read_only:
             credentials.read_only = Path(credentials.database).exists()
@@ -77,36 +90,24 @@ class DuckDB(duckdb):
         for name in map(str.lower, chosen):
             self.bounds.pop(_OTHER_NAMES.get(name, name), None)
         client.bounds = self.bounds
-        # dlt has a gigabyte for the log's size, which would write a large merge twice: into the log, then into the file
+        # dlt allows the log a gigabyte, so a large merge would be written twice: into the log, then into the file.
         settings = client.sql_client._global_config  # noqa: SLF001 - "so derived class can change it"
         settings.pop("checkpoint_threshold", None)
         client.sql_client._global_config = ChainMap(self.bounds, settings)  # type: ignore[assignment] # noqa: SLF001
         return client
 
 
-class DuckLake(ducklake):
-    """The destination `ducklake`, under its own name."""
+class DuckDBClient(DuckDbClient):
+    """dlt's client for DuckDB, which merges files without a staging dataset, within `bounds`."""
 
-    @property
-    def destination_type(self) -> str:
-        """What dlt knows it as."""
-        return "dlt.destinations.ducklake"
-
-    @property
-    def client_class(self) -> type[DuckLakeClient]:
-        """The client of this destination."""
-        return _LakeClient
-
-
-class _Client(DuckDbClient):
     bounds: Mapping[str, Any] = MappingProxyType({})
 
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002 - of dlt's signature
-        """Never: there is no staging dataset."""
+        """Always false: there is no staging dataset."""
         return False
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
-        """Creates the dataset, and none for staging."""
+        """Creates the dataset, but no staging dataset."""
         if not self.in_staging_dataset_mode:
             super().initialize_storage(truncate_tables or ())
 
@@ -115,24 +116,21 @@ class _Client(DuckDbClient):
     ) -> LoadJob:
         """The job that loads the file, or merges it."""
         if table["write_disposition"] == "merge" and file_path.endswith(".parquet"):
-            return _MergeJob(file_path)
+            return MergeJob(file_path)
         return super().create_load_job(table, file_path, load_id, restore)
 
 
-class _LakeClient(_Client, DuckLakeClient):
-    pass
+class MergeJob(RunnableLoadJob):
+    """Merges a file into its table: rows with known keys by the statement that dlt writes, new rows by an insert.
 
-
-class _MergeJob(RunnableLoadJob):
-    """Merges a file into its table: what the table knows by the statement that dlt writes, the rest as it comes.
-
-    DuckDB holds all that it joins in memory; most often all is new, or little is there. So dlt's statement gets, in the
-    place of its staging table, only those rows of the file whose keys are known.
+    DuckDB keeps in memory what it joins. Mostly all rows are new, or the table is small. So dlt's statement gets only
+    the rows of the file whose keys are in the table, in the place of its staging table.
     """
 
     _job_client: Any
 
     def run(self) -> None:
+        """Merges; if DuckDB is short of memory, once more without the bound."""
         client = self._job_client.sql_client
         try:
             self._merge(client)
@@ -140,7 +138,7 @@ class _MergeJob(RunnableLoadJob):
             if not OUT_OF_MEMORY.search(str(error)) or "memory_limit" not in self._job_client.bounds:
                 raise
             del self._job_client.bounds["memory_limit"]
-            client.execute_sql("reset global memory_limit")  # tells the default, and does not apply it
+            client.execute_sql("reset global memory_limit")  # reports the default, but does not apply it
             ((default,),) = client.execute_sql("select current_setting('memory_limit')")
             client.execute_sql(f"set global memory_limit = '{default}'")
             self._merge(client)
@@ -149,9 +147,9 @@ class _MergeJob(RunnableLoadJob):
         table, staging = client.get_qualified_table_names(self.load_table_name)
         names = get_columns_names_with_prop(cast("TTableSchema", self._load_table), "primary_key")
         key = ", ".join(map(client.escape_column_name, names))
-        path = glob.escape(self._file_path)  # to DuckDB, [ * ? mean more than one file
+        path = glob.escape(self._file_path)  # DuckDB reads [ * ? as patterns for several files
         file = f"read_parquet({client.capabilities.escape_literal(path)})"
-        client.execute_sql("set TimeZone = 'UTC'")  # of what Parquet, of some flavors, holds without a zone
+        client.execute_sql("set TimeZone = 'UTC'")  # Parquet files of some flavors have times without a zone
         with client.begin_transaction():
             client.execute_sql(
                 f"create or replace temporary table known as select {key} from {file} semi join {table} using ({key})"
@@ -159,3 +157,77 @@ class _MergeJob(RunnableLoadJob):
             for statement in SqlMergeFollowupJob.generate_sql([self._load_table], client):
                 client.execute_sql(statement.replace(staging, f"(from {file} semi join known using ({key}))"))
             client.execute_sql(f"insert into {table} by name from {file} anti join known using ({key})")
+
+
+def check_file(path: Path, dataset: str) -> None:
+    """Raises `ConfigurationError` or `DestinationFailed` if `path` cannot be a DuckDB file that holds `dataset`."""
+    schema = NamingConvention().normalize_identifier(dataset)
+    # DuckDB names a file by its text before the first dot, and ignores case.
+    if path.name.lstrip(".").split(".")[0].lower() == schema:
+        raise ConfigurationError(
+            f"DuckDB cannot distinguish dataset {dataset!r} from its file {path.name}; choose another --dataset or file"
+        )
+    if schema in _OWN_SCHEMAS:
+        raise ConfigurationError(f"DuckDB keeps the schema {schema} for itself; choose another --dataset")
+    if not path.parent.is_dir():
+        raise DestinationFailed(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def describe(client: Any) -> None:
+    """Writes the descriptions of tables and columns."""
+    write_comments(client, _COMMENTS)
+
+
+def memory_hint(text: str) -> str:
+    """What to try after an error with this text, if DuckDB was short of memory."""
+    if not OUT_OF_MEMORY.search(text):
+        return ""
+    return (
+        ". Nothing is lost: allow DuckDB more memory and run it again, with"
+        """ DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG='{"memory_limit": "1GB"}'"""
+    )
+
+
+def _build(write: bool) -> DuckDB:
+    destination = DuckDB()
+    destination.read_only = not write
+    return destination
+
+
+def _place(config: Any) -> str:
+    credentials = config.credentials
+    # dlt would take the last part of an address, or all of it, as the name of a file in this folder.
+    if credentials.drivername != "duckdb" or credentials.host or re.search(r"/(md:|\w+:/)", credentials.database):
+        raise ConfigurationError(
+            "destination duckdb: its credentials are the path of a file, not an address."
+            " For another destination, use --destination"
+        )
+    return str(config.data_location())
+
+
+def _no_lock(_pipeline: Any, _dataset: str, _command: str) -> AbstractContextManager[Callable[[], None]]:
+    # The lock file beside the database file is found by every machine that can load into the file.
+    return nullcontext(lambda: None)
+
+
+def _holder(text: str) -> str | None:
+    found = _OPEN_ELSEWHERE.search(text)
+    if found is None:
+        return None
+    # DuckDB does not know the name of a program in another container.
+    return f": {found[1]} (PID {found[2]})" if found[1] else ", outside of this container"
+
+
+DESTINATION = Destination(
+    "duckdb",
+    drivers=("duckdb",),
+    setting="{}=<path of the file>",
+    build=_build,
+    place=_place,
+    lock=_no_lock,
+    check=lambda place, dataset: check_file(Path(place), dataset),
+    lock_file=lambda place: Path(f"{place}.lock"),
+    finish=describe,
+    hint=memory_hint,
+    holder=_holder,
+)

@@ -1,6 +1,6 @@
-"""What the ledger in the warehouse knows: which time is covered, by whom, and what it cost.
+"""What the ledger in the warehouse says: which time is covered, by which runs, and how many requests that took.
 
-Only rows whose dlt package was loaded to its end count: calls and ledger are two tables, merged one after the other.
+Only rows count whose dlt package was loaded completely: records and ledger are merged one table after the other.
 """
 
 from __future__ import annotations
@@ -8,34 +8,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gong_source.resources.declare import CALL_WINDOWS, LOAD_ID_COLUMN, VERIFICATIONS
-from gong_source.windows import Coverage, Window, days_before, intersect, now, subtract, union, utc
+from gong_source.resources.bookkeeping import FETCHED_WINDOWS, VERIFICATIONS
+from gong_source.resources.declare import LOAD_ID_COLUMN
+from gong_source.windows import Coverage, Window, days_before, intersect, midnight, now, subtract, union, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
 
-# The packages that were loaded to their end; dlt tells twice of one that a kill ended in just that moment.
+# The packages that were loaded completely. After a crash at just that moment, dlt records a load twice.
 LOADS = """
     (select load_id, min(inserted_at) as inserted_at from {dataset}._dlt_loads where status = 0 group by load_id)
 """
 _LOADED = f"""
-    {{dataset}}.{CALL_WINDOWS.name} as walked join {LOADS} as loaded on loaded.load_id = walked.{LOAD_ID_COLUMN}
+    {{dataset}}.{FETCHED_WINDOWS.name} as fetched
+    join {LOADS} as loaded on loaded.load_id = fetched.{LOAD_ID_COLUMN}
 """
-_WALKED = f"""
+_WINDOWS = f"""
     select window_start, window_end, mode, settled, fetched_at, requests, watermark, workspace_id
-    from {_LOADED} order by fetched_at, loaded.load_id
+    from {_LOADED} where resource = %s and window_start is not null order by fetched_at, loaded.load_id
 """
-# a verification counts the windows of its repair in
+_LAST_SNAPSHOT = f"select max(fetched_at) from {_LOADED} where resource = %s and window_start is null"
+# The row of a verification includes the requests of its repair.
 _SENT_BY_LOADS = f"select sum(requests) from {_LOADED} where fetched_at >= %s and mode <> 'repair'"
 _SENT_BY_VERIFICATIONS = f"select sum(requests) from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One walked window of the ledger."""
+    """One row of the ledger: a fetched window."""
 
     window: Window
     mode: str
@@ -48,13 +52,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger's rows, oldest walk first; of one workspace: those that asked for it or for all."""
+    """The ledger's rows, oldest fetch first. For one workspace: the rows that named it, or that named none."""
 
     entries: tuple[Entry, ...]
 
     @property
     def covered(self) -> list[Window]:
-        """The time that has been asked for, as disjoint windows in order."""
+        """The time that has been fetched, as disjoint windows in order."""
         return union(entry.window for entry in self.entries)
 
     @property
@@ -64,85 +68,95 @@ class Ledger:
 
     @property
     def sync_start(self) -> datetime | None:
-        """Where the coverage by syncs begins, or is to: a first sync cut short may have loaded later windows only.
+        """Where the coverage by syncs begins, or shall begin: an interrupted first sync may have only later windows.
 
-        The watermark stands at the start until the first window is loaded.
+        The watermark stays at the start until the first window is loaded.
         """
         starts = [min(e.window.start, e.watermark or e.window.start) for e in self.entries if e.mode == "sync"]
         return min(starts, default=None)
 
     @property
     def unsettled(self) -> list[Window]:
-        """The windows in which Gong was still processing calls when they were last asked for."""
+        """The windows in which Gong was still processing records when they were last fetched."""
         return self._last_left_open(lambda entry: None if entry.settled else entry.window)
 
     def unsettled_since(self, moment: datetime) -> list[Window]:
-        """The unsettled windows that were first found so at or after `moment`."""
+        """The unsettled windows that were first found unsettled at or after `moment`."""
         old = union(entry.window for entry in self.entries if not entry.settled and entry.fetched_at < moment)
         return subtract(self.unsettled, old)
 
     def backfilled_early(self, lookback_days: float) -> list[Window]:
-        """What was last asked for by another run than a sync, and less than `lookback_days` after it happened.
+        """The time that was last fetched by a backfill or repair, less than `lookback_days` after that time.
 
-        Calls may have turned up there since, and no sync has come by to look back.
+        Records may have appeared there since, and no sync has looked back yet.
         """
 
         def early(entry: Entry) -> Window | None:
-            ripe = max(days_before(entry.fetched_at, lookback_days), entry.window.start)
-            return Window(ripe, entry.window.end) if entry.mode != "sync" and ripe < entry.window.end else None
+            since = max(days_before(entry.fetched_at, lookback_days), entry.window.start)
+            return Window(since, entry.window.end) if entry.mode != "sync" and since < entry.window.end else None
 
         return self._last_left_open(early)
 
     def _last_left_open(self, opened_by: Callable[[Entry], Window | None]) -> list[Window]:
-        """What `opened_by` tells of each entry, less what later entries asked for again."""
+        """The windows that `opened_by` gives for each entry, without the time that later entries fetched again."""
         opened: list[Window] = []
         later = Coverage()
         for entry in reversed(self.entries):
-            last_asked = later.add(entry.window)
-            if last_asked and (window := opened_by(entry)) is not None:
-                opened += intersect([window], last_asked)
+            last_fetched = later.add(entry.window)
+            if last_fetched and (window := opened_by(entry)) is not None:
+                opened += intersect([window], last_fetched)
         return union(opened)
 
 
-def read_ledger(warehouse: Warehouse, workspace_id: str | None) -> Ledger:
-    """The ledger of `workspace_id`, or of runs over all workspaces if that is None."""
-    entries = (_entry(row) for row in warehouse.query(_WALKED))
+def read_ledger(warehouse: Warehouse, resource: Resource, workspace_id: str | None) -> Ledger:
+    """The ledger of a windowed resource, for `workspace_id`, or for runs over all workspaces if that is None."""
+    entries = (_entry(row) for row in warehouse.query(_WINDOWS, resource.name))
     return Ledger(tuple(entry for entry in entries if entry.workspace_id in {None, workspace_id}))
 
 
-def workspaces(warehouse: Warehouse) -> list[str]:
-    """The workspaces that runs have asked for by name."""
-    found = warehouse.query(f"select distinct workspace_id from {_LOADED} where workspace_id is not null order by 1")
+def last_snapshot(warehouse: Warehouse, resource: Resource) -> datetime | None:
+    """When the last snapshot of `resource` was read that has been loaded, UTC; None if there was none."""
+    found = warehouse.query(_LAST_SNAPSHOT, resource.name)
+    return utc(found[0][0]) if found and found[0][0] is not None else None
+
+
+def workspaces(warehouse: Warehouse, resource: Resource) -> list[str]:
+    """The workspaces that runs have named for a resource."""
+    found = warehouse.query(
+        f"select distinct workspace_id from {_LOADED} where workspace_id is not null and resource = %s order by 1",
+        resource.name,
+    )
     return [str(workspace) for (workspace,) in found]
 
 
 def requests_today(warehouse: Warehouse) -> int:
     """Requests that all runs into this dataset sent on the current UTC day."""
-    midnight = now().replace(hour=0, minute=0, second=0)
-    found = [row for sql in (_SENT_BY_LOADS, _SENT_BY_VERIFICATIONS) for row in warehouse.query(sql, midnight)]
+    found = [row for sql in (_SENT_BY_LOADS, _SENT_BY_VERIFICATIONS) for row in warehouse.query(sql, midnight(now()))]
     return sum(int(sent or 0) for (sent,) in found)
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The last verification: of which range, when, and with what outcome."""
+    """The last verification: of which range (None: a snapshot), when, and with what outcome."""
 
-    window: Window
+    window: Window | None
     at: datetime
     outcome: str
     deep: bool
     differing_windows: int
 
 
-def last_verified(warehouse: Warehouse, workspace_id: str | None) -> Verified | None:
-    """The last verification of `workspace_id`, or of all workspaces if that is None; None if there was none."""
+def last_verified(warehouse: Warehouse, resource: Resource, workspace_id: str | None) -> Verified | None:
+    """The last verification of `resource`, for `workspace_id` or all workspaces; None if there was none."""
     rows = warehouse.query(
         "select verified_from, verified_to, finished_at, outcome, is_deep, differing_windows, workspace_id"
-        f" from {{dataset}}.{VERIFICATIONS.name} order by finished_at desc"
+        f" from {{dataset}}.{VERIFICATIONS.name} where resource = %s order by finished_at desc",
+        resource.name,
     )
     for start, end, at, outcome, deep, differing, workspace in rows:
         if workspace in {None, workspace_id}:
-            return Verified(Window(utc(start), utc(end)), utc(at), outcome, bool(deep), int(differing))
+            window = None if start is None else Window(utc(start), utc(end))
+            return Verified(window, utc(at), outcome, bool(deep), int(differing))
     return None
 
 

@@ -7,18 +7,24 @@ import shutil
 from pathlib import Path
 
 from gong_source.errors import ConfigurationError, DestinationFailed
-from gong_source.warehouse.destinations import check_file, check_target
-from gong_source.warehouse.warehouse import Target, open_warehouse
+from gong_source.warehouse.destinations import check_target
+from gong_source.warehouse.duckdb import check_file
+from gong_source.warehouse.failures import explain
+from gong_source.warehouse.warehouse import Target, Warehouse, open_warehouse
 
 
 def check_publish(target: Target, path: Path) -> Path:
     """The DuckDB file of `target`; raises `ConfigurationError` or `DestinationFailed` if `path` cannot be its copy."""
     if target.destination != "duckdb":
-        raise ConfigurationError(f"--publish copies a DuckDB file; {target.destination} has readers anyway")
+        raise ConfigurationError(
+            f"--publish copies a DuckDB file; {target.destination} can be read at any time without a copy"
+        )
     _, place = check_target(target.destination, target.dataset, target.pipeline_name)
     source = Path(place)
     if path.resolve() == source.resolve():
-        raise ConfigurationError(f"--publish: {path} is the file that runs load into; name another one for its readers")
+        raise ConfigurationError(
+            f"--publish: {path} is the file that runs load into; name another file for its readers"
+        )
     if path.is_dir():
         raise ConfigurationError(f"--publish: {path} is a folder; name a file")
     check_file(path.resolve(), target.dataset)
@@ -28,16 +34,15 @@ def check_publish(target: Target, path: Path) -> Path:
 def publish(path: Path, target: Target | None = None) -> None:
     """Replaces `path` by a copy of the target's DuckDB file, in one step.
 
-    A reader that has `path` open keeps what it has; one that opens it now sees the old file or the new one, both whole.
-    Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`.
+    A reader that has `path` open keeps what it has. A reader that opens it now sees the old file or the new file, each
+    complete. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`.
     """
     target = target or Target()
     source = check_publish(target, path)
     copy = path.with_name(f".{path.name}.{os.getpid()}")
     with open_warehouse(target, command="publish", write=True) as warehouse:
         try:
-            with warehouse.held():
-                shutil.copy(source, copy)
+            _copy(warehouse, source, copy)
             with copy.open("rb+") as written:
                 os.fsync(written.fileno())
             copy.replace(path)
@@ -45,3 +50,15 @@ def publish(path: Path, target: Target | None = None) -> None:
             raise DestinationFailed(f"cannot publish {source} to {path}: {error.strerror or error}") from None
         finally:
             copy.unlink(missing_ok=True)
+
+
+def _copy(warehouse: Warehouse, source: Path, copy: Path) -> None:
+    """Copies the file while no other program can open it, with everything committed in the file itself."""
+    try:
+        with warehouse.connected() as client:
+            client.execute_sql("force checkpoint")
+            shutil.copy(source, copy)
+    except OSError:
+        raise
+    except Exception as error:
+        raise explain(error, warehouse.destination, warehouse.place, "read") from None

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gong_source.api.client import CALLS, Client, Endpoint, Page
+from gong_source.api.client import Client, Page
+from gong_source.api.endpoints import CALLS, USERS, WORKSPACES, Endpoint
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Transport
 from gong_source.errors import BadRequest, PageCursorExpired, UnexpectedAnswer
@@ -24,7 +25,14 @@ from gong_source.windows import Window
 START = datetime(2026, 1, 5, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1))
 UNLIMITED = replace(Settings(), requests_per_second=None, daily_quota=None)
-DETAILED = Endpoint("POST", "/v2/calls/extensive", list_key="calls", inputs="body")
+DETAILED = Endpoint(
+    "POST",
+    "/v2/calls/extensive",
+    list_key="calls",
+    inputs="body",
+    time=("fromDateTime", "toDateTime"),
+    workspace="workspaceId",
+)
 
 
 @contextmanager
@@ -78,7 +86,7 @@ def test_pages_of_a_list(serve: Running) -> None:
 
 
 def test_get_carries_filter_and_cursor_in_the_query(serve: Running) -> None:
-    """Of a GET, every request repeats the filter in the query, and all but the first bring the page cursor there."""
+    """Every GET repeats the filter in the query. All requests but the first also have the page cursor there."""
     gong = serve(tenant_of(250))
     with client_of(gong) as client:
         pages = list(client.pages(CALLS, DAY))
@@ -95,7 +103,7 @@ def test_get_carries_filter_and_cursor_in_the_query(serve: Running) -> None:
 
 
 def test_post_carries_filter_and_cursor_in_the_body(serve: Running) -> None:
-    """Of a POST, filter and page cursor go into the body: Gong silently ignores a cursor in the query."""
+    """A POST has filter and page cursor in its body: Gong silently ignores a cursor in the query."""
     gong = serve(tenant_of(250))
     with client_of(gong) as client:
         pages = list(client.pages(DETAILED, DAY))
@@ -111,7 +119,7 @@ def test_post_carries_filter_and_cursor_in_the_body(serve: Running) -> None:
 
 
 def test_extra_body_is_sent_every_time(serve: Running) -> None:
-    """What an endpoint wants beside the filter goes with every page."""
+    """The extra body of an endpoint is sent with every page."""
     selector = {"exposedFields": {"parties": True}}
     endpoint = replace(DETAILED, extra_body=(("contentSelector", selector),))
     gong = serve(tenant_of(150))
@@ -125,7 +133,7 @@ def test_extra_body_is_sent_every_time(serve: Running) -> None:
 
 @pytest.mark.parametrize("endpoint", [CALLS, DETAILED], ids=["query", "body"])
 def test_workspace_is_part_of_the_filter(endpoint: Endpoint, serve: Running) -> None:
-    """A client of one workspace asks for it with every page, and gets its calls alone."""
+    """A client for one workspace names it in every request, and gets only its calls."""
     gong = serve(tenant_of(300, workspaces=("77", "88")))
     with client_of(gong, workspace_id="77") as client:
         pages = list(client.pages(endpoint, DAY))
@@ -136,7 +144,7 @@ def test_workspace_is_part_of_the_filter(endpoint: Endpoint, serve: Running) -> 
 
 
 def test_window_is_half_open_to_the_millisecond(serve: Running) -> None:
-    """The start of a window is asked for inclusively and its end exclusively, with milliseconds where it has any."""
+    """A window includes its start and excludes its end. Milliseconds are sent where there are any."""
     gong = serve(tenant_of(3))
     second = START + timedelta(seconds=2)
     with client_of(gong) as client:
@@ -149,7 +157,7 @@ def test_window_is_half_open_to_the_millisecond(serve: Running) -> None:
 
 
 def test_short_and_empty_pages_do_not_end_paging(serve: Running) -> None:
-    """Calls that are still processed leave short pages, even empty ones; only a missing cursor ends the list."""
+    """Calls that Gong still processes leave short or empty pages; only a missing cursor ends the list."""
     tenant = tenant_of(350)
     for number in range(60, 280):
         tenant.make_available(str(number), 4e9)
@@ -192,7 +200,7 @@ def test_key_that_sees_nothing(serve: Running) -> None:
 
 @pytest.mark.parametrize("emptied", ["not_found", "empty_list"])
 def test_calls_deleted_while_they_are_listed(emptied: Any, serve: Running) -> None:
-    """When the rest of a list vanishes meanwhile, it ends; what came before is kept."""
+    """If the rest of a list is deleted meanwhile, the list ends, and the pages before are kept."""
     gong = serve(tenant_of(150), emptied_listing=emptied)
     with client_of(gong) as client:
         pages = client.pages(CALLS, DAY)
@@ -206,7 +214,7 @@ def test_calls_deleted_while_they_are_listed(emptied: Any, serve: Running) -> No
 
 
 def test_repeated_cursor_is_an_error(serve: Running) -> None:
-    """A page cursor that comes again would never end: an error, after the requests it takes to see it."""
+    """A page cursor that repeats would never end. It is an error, after as few requests as possible."""
     gong = serve(tenant_of(350), faults=(Fault(kind="repeat_cursor"),))
     with client_of(gong) as client, pytest.raises(UnexpectedAnswer, match="repeats its page cursor") as failure:
         list(client.pages(CALLS, DAY))
@@ -242,14 +250,35 @@ def test_list_without_paging(serve: Running) -> None:
     """A list that Gong does not page has no total and no cursor."""
     gong = serve(tenant_of(1))
     with client_of(gong) as client:
-        (page,) = client.pages(Endpoint("GET", "/v2/workspaces", list_key="workspaces"), DAY)
+        (page,) = client.pages(WORKSPACES)
 
     assert len(page.records) == 1
     assert (page.total, page.cursor) == (None, None)
 
 
+def test_whole_list_is_asked_for_without_a_filter(serve: Running) -> None:
+    """A list that Gong only gives whole is read page by page, without times and without the workspace."""
+    gong = serve(Tenant(users=230))
+    with client_of(gong, workspace_id="1") as client:
+        pages = list(client.pages(USERS))
+
+    assert [len(page.records) for page in pages] == [100, 100, 30]
+    assert pages[0].total == 230
+    assert [request.query.keys() for request in gong.requests] == [set(), {"cursor"}, {"cursor"}]
+
+
+@pytest.mark.parametrize(("endpoint", "window"), [(USERS, DAY), (CALLS, None)], ids=["a window", "none"])
+def test_window_has_to_fit_the_endpoint(serve: Running, endpoint: Endpoint, window: Window | None) -> None:
+    """A window for a list without a filter by time, or none for a list that has one, is a mistake in the code."""
+    gong = serve(Tenant())
+    with client_of(gong) as client, pytest.raises(ValueError, match="is asked for"):
+        client.page(endpoint, window)
+
+    assert gong.requests == []
+
+
 def test_expired_cursor_is_handed_on(serve: Running) -> None:
-    """The walk restarts a window whose page cursor expired; the client itself does not."""
+    """A fetch restarts a window whose page cursor expired; the client does not."""
     gong = serve(tenant_of(150), faults=(Fault(kind="expire_cursor"),))
     with client_of(gong) as client, pytest.raises(PageCursorExpired):
         list(client.pages(CALLS, DAY))
@@ -265,7 +294,7 @@ def test_refusal_is_handed_on(serve: Running) -> None:
 
 
 def test_pages_are_asked_for_when_they_are_taken(serve: Running) -> None:
-    """Nothing is asked before the first page is wanted, and no page ahead of the one wanted."""
+    """No request is sent before the first page is taken, and none ahead of the page taken."""
     gong = serve(tenant_of(250))
     with client_of(gong) as client:
         pages = client.pages(CALLS, DAY)

@@ -1,4 +1,4 @@
-"""Walking ranges of time: every call once, in order, within the requests it should take, whatever happens."""
+"""Fetching ranges of time: every call once, in order, within the requests it should take, whatever happens."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gong_source.api.client import CALLS, Client, Page
-from gong_source.api.fetch import Walk, WalkedWindow
+from gong_source.api.client import Client, Page
+from gong_source.api.endpoints import CALLS
+from gong_source.api.fetch import Fetch, FetchedWindow
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Transport
+from gong_source.call_time import page_times
 from gong_source.errors import (
     AuthenticationFailed,
     PageCursorExpired,
     QuotaExhausted,
     RecordError,
+    RunStopped,
     Unavailable,
     UnexpectedAnswer,
-    WalkStopped,
 )
-from gong_source.rows import page_times
 from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
 from gong_source.windows import Window, subtract
 
@@ -43,7 +44,7 @@ NOON = datetime(2025, 7, 9, 12, tzinfo=UTC)
 UNLIMITED = replace(Settings(), requests_per_second=None, daily_quota=None)
 
 Ids = list[str]
-IdsWalk = Walk[Ids]
+IdsFetch = Fetch[Ids]
 
 
 def ids_of(_: Window, pages: Sequence[Page]) -> Ids:
@@ -84,7 +85,7 @@ class _Ticks:
 
 
 @contextmanager
-def walking(
+def fetching(
     simulator: Simulator,
     *ranges: Window,
     rate: float = 3.0,
@@ -92,40 +93,40 @@ def walking(
     stopped: threading.Event | None = None,
     convert: Callable[[Window, Sequence[Page]], Ids] = ids_of,
     **throttle: Any,
-) -> Iterator[IdsWalk]:
-    """A walk of these ranges, the year by default; its threads have left at the end.
+) -> Iterator[IdsFetch]:
+    """A fetch of these ranges, the year by default; its threads have ended at the end.
 
-    At the rate of production, in seconds that take no time: how many windows are walked at once follows from the rate
+    At the rate of production, in seconds that take no time: how many windows are fetched at once follows from the rate
     and from how long the machine takes to answer, and only a low rate makes that the same on a busy one.
     """
     ticks = ticks or _Ticks()
     paced = Throttle(rate, clock=ticks, sleep=ticks.sleep, **throttle)
     client = Client(Transport(simulator.base_url, "key", "secret", throttle=paced, stopped=stopped))
-    walk = Walk(client, CALLS, ranges or (YEAR,), convert, page_times)
+    fetch = Fetch(client, CALLS, ranges or (YEAR,), convert, page_times)
     others = set(threading.enumerate())
     try:
-        yield walk
+        yield fetch
     finally:
-        walk.close()
+        fetch.close()
         for thread in set(threading.enumerate()) - others:
-            if thread.name == "gong-walk":
+            if thread.name == "gong-fetch":
                 thread.join(10)
         client.transport.close()
 
 
-def check_tiling(windows: Sequence[WalkedWindow[Ids]], ranges: Sequence[Window]) -> None:
+def check_tiling(windows: Sequence[FetchedWindow[Ids]], ranges: Sequence[Window]) -> None:
     """The windows are in time order, and put together they are exactly the ranges."""
     left = list(ranges)
-    for walked in windows:
-        assert walked.window.start == left[0].start
-        assert walked.window.end <= left[0].end
-        left[0:1] = [Window(walked.window.end, left[0].end)] if walked.window.end < left[0].end else []
+    for fetched in windows:
+        assert fetched.window.start == left[0].start
+        assert fetched.window.end <= left[0].end
+        left[0:1] = [Window(fetched.window.end, left[0].end)] if fetched.window.end < left[0].end else []
     assert left == []
 
 
-def received(windows: Sequence[WalkedWindow[Ids]]) -> Ids:
+def received(windows: Sequence[FetchedWindow[Ids]]) -> Ids:
     """The ids of all windows, in order."""
-    return [call_id for walked in windows for part in walked.parts for call_id in part]
+    return [call_id for fetched in windows for part in fetched.parts for call_id in part]
 
 
 def crowd(count: int, at: datetime, seconds: float, *, first_id: int = 1, seed: int = 0) -> list[Call]:
@@ -140,7 +141,7 @@ def crowd(count: int, at: datetime, seconds: float, *, first_id: int = 1, seed: 
 
 @st.composite
 def tenants(draw: st.DrawFn) -> tuple[Tenant, list[Window]]:
-    """A tenant of any shape and size, and disjoint ranges to walk, of which some may hold nothing."""
+    """A tenant of any shape and size, and disjoint ranges to fetch, of which some may hold nothing."""
     count = draw(st.sampled_from([0, 1, 99, 100, 101, 1000, 4500, 9000]))
     days = draw(st.sampled_from([1, 20, 40, 365, 2000]))
     end = JANUARY + timedelta(days=days)
@@ -175,8 +176,8 @@ def test_every_call_exactly_once(
     """Whatever the tenant, the order of its pages and its rule: each call of the ranges once, and nothing else."""
     tenant, ranges = drawn
     behaviour = replace(UNLIMITED, order=order, rule=rule, page_size=page_size)
-    with Simulator(tenant, behaviour) as simulator, walking(simulator, *ranges, rate=rate) as walk:
-        windows = list(walk)
+    with Simulator(tenant, behaviour) as simulator, fetching(simulator, *ranges, rate=rate) as fetch:
+        windows = list(fetch)
         arrived = len(simulator.requests)
 
     filed = {call.id: tenant.effective_time(call, rule) for call in tenant.calls.values()}
@@ -185,12 +186,12 @@ def test_every_call_exactly_once(
     assert len(got) == len(set(got))
     assert set(got) == expected
     check_tiling(windows, ranges)
-    assert (walk.failures, walk.stopped_by) == ([], None)
-    assert sum(walked.requests for walked in windows) == arrived
-    assert all(walked.total == walked.records == len(received([walked])) for walked in windows)
-    for walked in windows:
-        assert {call_id for call_id, at in filed.items() if at is not None and at in walked.window} == set(
-            received([walked])
+    assert (fetch.failures, fetch.stopped_by) == ([], None)
+    assert sum(fetched.requests for fetched in windows) == arrived
+    assert all(fetched.total == fetched.records == len(received([fetched])) for fetched in windows)
+    for fetched in windows:
+        assert {call_id for call_id, at in filed.items() if at is not None and at in fetched.window} == set(
+            received([fetched])
         )
 
 
@@ -230,23 +231,23 @@ def tenant_like(kind: str) -> Tenant:
 def test_requests_are_not_wasted(kind: str, share: float, order: Any) -> None:
     """Planning and half-empty pages cost few requests beyond the pages that the calls need."""
     tenant = tenant_like(kind)
-    with Simulator(tenant, replace(UNLIMITED, order=order)) as simulator, walking(simulator) as walk:
-        windows = list(walk)
+    with Simulator(tenant, replace(UNLIMITED, order=order)) as simulator, fetching(simulator) as fetch:
+        windows = list(fetch)
 
         assert len(received(windows)) == len(set(received(windows))) == len(tenant)
         assert len(simulator.requests) <= share * math.ceil(len(tenant) / 100)
 
 
-def test_small_budgets_get_there() -> None:
-    """Runs with a small budget each finish windows every time, and together all, without asking for much twice."""
+def test_small_budgets_make_progress() -> None:
+    """Each run with a small budget finishes some windows. Together they finish all, and fetch little twice."""
     tenant = Tenant.generate(3000, start=JANUARY, end=NEXT, seed=8)
     left, ids, runs = [YEAR], [], 0
     with Simulator(tenant, UNLIMITED) as simulator:
         while left:
-            with walking(simulator, *left, max_requests=20) as walk:
-                windows = list(walk)
+            with fetching(simulator, *left, max_requests=20) as fetch:
+                windows = list(fetch)
             assert windows
-            left = subtract(left, [walked.window for walked in windows])
+            left = subtract(left, [fetched.window for fetched in windows])
             ids += received(windows)
             runs += 1
 
@@ -258,48 +259,48 @@ def test_few_calls_in_years_take_few_requests() -> None:
     """300 calls in five years: a handful of requests, not one for each month."""
     end = JANUARY + timedelta(days=5 * 365)
     tenant = Tenant.generate(300, start=JANUARY, end=end, seed=5)
-    with Simulator(tenant, UNLIMITED) as simulator, walking(simulator, Window(JANUARY, end)) as walk:
-        assert len(received(list(walk))) == 300
+    with Simulator(tenant, UNLIMITED) as simulator, fetching(simulator, Window(JANUARY, end)) as fetch:
+        assert len(received(list(fetch))) == 300
         assert len(simulator.requests) <= 10
 
 
 def test_empty_month_takes_one_request() -> None:
     """A range without calls is one window, one request and one empty part."""
     month = Window(JANUARY, JANUARY + timedelta(days=30))
-    with Simulator(Tenant(), UNLIMITED) as simulator, walking(simulator, month) as walk:
-        (walked,) = list(walk)
+    with Simulator(Tenant(), UNLIMITED) as simulator, fetching(simulator, month) as fetch:
+        (fetched,) = list(fetch)
 
-        assert (walked.window, walked.parts, walked.total, walked.pages) == (month, [[]], 0, 1)
+        assert (fetched.window, fetched.parts, fetched.total, fetched.pages) == (month, [[]], 0, 1)
         assert len(simulator.requests) == 1
 
 
 def test_no_range_takes_no_request() -> None:
-    """Nothing to walk is nothing to ask."""
+    """If there is nothing to fetch, no request is sent."""
     with Simulator(Tenant(), UNLIMITED) as simulator:
         client = Client(Transport(simulator.base_url, "key", "secret", throttle=Throttle(1000.0)))
-        walk: IdsWalk = Walk(client, CALLS, [], ids_of, page_times)
+        fetch: IdsFetch = Fetch(client, CALLS, [], ids_of, page_times)
 
-        assert list(walk) == []
-        assert walk.calls_to_come() == 0
+        assert list(fetch) == []
+        assert fetch.records_to_come() == 0
         assert simulator.requests == []
         client.transport.close()
 
 
-def test_windows_are_walked_at_once() -> None:
+def test_windows_are_fetched_at_once() -> None:
     """With a slow answer to each request, as many windows are in flight as the permitted rate takes."""
     together = threading.Barrier(5)  # 50 requests a second at the most, each of which takes a tenth of one
     first = iter(range(5))
 
     def convert(window: Window, pages: Sequence[Page]) -> Ids:
         if next(first, None) is not None:
-            together.wait(30)  # a walk with fewer windows in flight never gets past this
+            together.wait(30)  # a fetch with fewer windows in flight never gets past this
         return ids_of(window, pages)
 
     tenant = Tenant.generate(3000, start=JANUARY, end=NEXT)
     slow = replace(UNLIMITED, latency_seconds=0.1)
-    with Simulator(tenant, slow) as simulator, walking(simulator, rate=1000.0, convert=convert) as walk:
-        assert len(received(list(walk))) == 3000
-        assert walk.stopped_by is None
+    with Simulator(tenant, slow) as simulator, fetching(simulator, rate=1000.0, convert=convert) as fetch:
+        assert len(received(list(fetch))) == 3000
+        assert fetch.stopped_by is None
 
 
 def test_gongs_own_limit_is_kept() -> None:
@@ -307,9 +308,9 @@ def test_gongs_own_limit_is_kept() -> None:
     ticks = _Ticks()
     limited = replace(UNLIMITED, requests_per_second=3.0, clock=ticks)
     with Simulator(calls_in(*range(8)), limited) as simulator:
-        with walking(simulator, *map(month, range(8)), ticks=ticks) as walk:
-            ticks.settled = lambda: len(simulator.requests) == walk.client.transport.throttle.sent
-            assert len(set(received(list(walk)))) == 8 * 250
+        with fetching(simulator, *map(month, range(8)), ticks=ticks) as fetch:
+            ticks.settled = lambda: len(simulator.requests) == fetch.client.transport.throttle.sent
+            assert len(set(received(list(fetch)))) == 8 * 250
         times = [request.clock for request in simulator.requests]
 
         assert [request.status for request in simulator.requests] == [200] * 24
@@ -334,13 +335,13 @@ def calls_in(*numbers: int, each: int = 250) -> Tenant:
 
 
 def test_expired_cursor_restarts_that_window_alone() -> None:
-    """A page cursor that expired costs the pages of its own window once more, and no other window's."""
+    """An expired page cursor costs the pages of its own window once more, and no pages of other windows."""
     fault = Fault(kind="expire_cursor", numbers=[3])
     with Simulator(calls_in(0, 1), UNLIMITED, [fault]) as simulator:
-        with walking(simulator, month(0)) as walk:
-            (first,) = list(walk)
-        with walking(simulator, month(1)) as walk:
-            (second,) = list(walk)
+        with fetching(simulator, month(0)) as fetch:
+            (first,) = list(fetch)
+        with fetching(simulator, month(1)) as fetch:
+            (second,) = list(fetch)
 
     assert (first.requests, first.pages, first.records) == (6, 3, 250)
     assert (second.requests, second.pages, second.records) == (3, 3, 250)
@@ -349,18 +350,18 @@ def test_expired_cursor_restarts_that_window_alone() -> None:
 
 
 def test_third_expiry_fails_that_window_only() -> None:
-    """Two restarts are tried; a third expiry leaves the window out, tells why, and the walk goes on."""
+    """A window is restarted twice. A third expiry leaves the window out with the reason, and the fetch continues."""
     with Simulator(calls_in(0, 1, each=80), UNLIMITED, [Fault(kind="expire_cursor")]) as simulator:
         for call in crowd(120, month(0).start, 86400.0, first_id=9000):
             simulator.tenant.add(call)
-        with walking(simulator, month(0), month(1)) as walk:
-            windows = list(walk)
+        with fetching(simulator, month(0), month(1)) as fetch:
+            windows = list(fetch)
 
-        assert [walked.window for walked in windows] == [month(1)]
-        ((window, error),) = walk.failures
+        assert [fetched.window for fetched in windows] == [month(1)]
+        ((window, error),) = fetch.failures
         assert window == month(0)
         assert isinstance(error, PageCursorExpired)
-        assert walk.stopped_by is None
+        assert fetch.stopped_by is None
         assert [r.status for r in simulator.requests if r.query["fromDateTime"] < "2025-01-31"] == [200, 400] * 3
         assert len(simulator.requests) == 7
 
@@ -376,14 +377,14 @@ def test_third_expiry_fails_that_window_only() -> None:
     ids=lambda value: value.kind if isinstance(value, Fault) else "",
 )
 def test_one_bad_window_is_left_out(fault: Fault, error: type[Exception]) -> None:
-    """What is wrong with one window's answers costs that window, never another, and is told."""
+    """A wrong answer for one window costs that window and no other one, and the error is in the result."""
     with Simulator(calls_in(0), UNLIMITED, [fault]) as simulator:
-        with walking(simulator, month(0)) as walk:
-            assert list(walk) == []
-        ((window, reason),) = walk.failures
+        with fetching(simulator, month(0)) as fetch:
+            assert list(fetch) == []
+        ((window, reason),) = fetch.failures
         assert window == month(0)
         assert type(reason) is error
-        assert walk.stopped_by is None
+        assert fetch.stopped_by is None
 
     bad = month(1).start
 
@@ -394,13 +395,13 @@ def test_one_bad_window_is_left_out(fault: Fault, error: type[Exception]) -> Non
 
     with (
         Simulator(calls_in(0, 1, 2), UNLIMITED) as simulator,
-        walking(simulator, month(0), month(1), month(2), convert=convert) as walk,
+        fetching(simulator, month(0), month(1), month(2), convert=convert) as fetch,
     ):
-        assert [walked.window for walked in walk] == [month(0), month(2)]
-        assert [window for window, _ in walk.failures] == [month(1)]
+        assert [fetched.window for fetched in fetch] == [month(0), month(2)]
+        assert [window for window, _ in fetch.failures] == [month(1)]
 
 
-# what ends the walk
+# what ends the fetch
 
 
 @pytest.mark.parametrize(
@@ -411,62 +412,65 @@ def test_one_bad_window_is_left_out(fault: Fault, error: type[Exception]) -> Non
     ],
     ids=["key revoked", "quota used up"],
 )
-def test_error_that_concerns_all_ends_the_walk(fault: Fault, error: type[Exception]) -> None:
-    """What would hit every window ends the walk; the windows finished before are still handed out, in order."""
+def test_error_that_concerns_all_ends_the_fetch(fault: Fault, error: type[Exception]) -> None:
+    """An error that concerns every window ends the fetch. Windows finished before are still handed out, in order."""
     fault = replace(fault, numbers=range(31, 10_000))
     ranges = [month(number) for number in range(40)]
-    with Simulator(calls_in(*range(40), each=50), UNLIMITED, [fault]) as simulator, walking(simulator, *ranges) as walk:
-        windows = list(walk)
+    with (
+        Simulator(calls_in(*range(40), each=50), UNLIMITED, [fault]) as simulator,
+        fetching(simulator, *ranges) as fetch,
+    ):
+        windows = list(fetch)
 
-        assert type(walk.stopped_by) is error
-        assert walk.failures == []
+        assert type(fetch.stopped_by) is error
+        assert fetch.failures == []
         assert len(windows) == 30
-        assert [walked.window for walked in windows] == [w for w in ranges if w in {x.window for x in windows}]
-        assert all(walked.records == 50 for walked in windows)
+        assert [fetched.window for fetched in windows] == [w for w in ranges if w in {x.window for x in windows}]
+        assert all(fetched.records == 50 for fetched in windows)
         assert len(simulator.requests) <= 30 + 12
 
 
-def test_budget_of_the_run_ends_the_walk() -> None:
+def test_budget_of_the_run_ends_the_fetch() -> None:
     """A run with a budget of requests sends exactly that many, and keeps what it finished."""
     ranges = [month(number) for number in range(40)]
     with (
         Simulator(calls_in(*range(40), each=50), UNLIMITED) as simulator,
-        walking(simulator, *ranges, max_requests=10) as walk,
+        fetching(simulator, *ranges, max_requests=10) as fetch,
     ):
-        assert len(list(walk)) == 10
-        assert isinstance(walk.stopped_by, QuotaExhausted)
+        assert len(list(fetch)) == 10
+        assert isinstance(fetch.stopped_by, QuotaExhausted)
         assert len(simulator.requests) == 10
 
 
-def test_lasting_outage_ends_the_walk() -> None:
-    """A Gong that stays away is no reason to try every window six times."""
+def test_lasting_outage_ends_the_fetch() -> None:
+    """While Gong is down, the fetch does not try every window six times."""
     stopped = threading.Event()
     with Simulator(calls_in(0), UNLIMITED) as simulator:
         client = Client(
             Transport(simulator.base_url, "key", "secret", throttle=Throttle(1000.0), stopped=stopped, max_attempts=1)
         )
-        walk: IdsWalk = Walk(client, CALLS, [month(number) for number in range(40)], ids_of, page_times)
+        fetch: IdsFetch = Fetch(client, CALLS, [month(number) for number in range(40)], ids_of, page_times)
         simulator.faults = [Fault(kind="status", status=503)]
 
-        assert list(walk) == []
-        assert isinstance(walk.stopped_by, Unavailable)
+        assert list(fetch) == []
+        assert isinstance(fetch.stopped_by, Unavailable)
         assert len(simulator.requests) <= 12
-        walk.close()
+        fetch.close()
         client.transport.close()
 
 
 def test_unforeseen_error_of_the_conversion_is_left_for_the_caller() -> None:
-    """A bug in a worker thread is not swallowed: it ends the walk and can be raised."""
+    """A bug in a worker thread is not swallowed: it ends the fetch and can be raised."""
 
     def convert(_: Window, __: Sequence[Page]) -> Ids:
         raise ZeroDivisionError
 
-    with Simulator(calls_in(0), UNLIMITED) as simulator, walking(simulator, month(0), convert=convert) as walk:
-        assert list(walk) == []
-        assert isinstance(walk.stopped_by, ZeroDivisionError)
+    with Simulator(calls_in(0), UNLIMITED) as simulator, fetching(simulator, month(0), convert=convert) as fetch:
+        assert list(fetch) == []
+        assert isinstance(fetch.stopped_by, ZeroDivisionError)
 
 
-def test_stop_ends_the_walk_at_once() -> None:
+def test_stop_ends_the_fetch_at_once() -> None:
     """Setting the stop event ends the iteration without waiting for the windows in flight."""
     stopped, go_on = threading.Event(), threading.Event()
     ranges = [month(number) for number in range(40)]
@@ -478,25 +482,25 @@ def test_stop_ends_the_walk_at_once() -> None:
 
     with (
         Simulator(calls_in(*range(40), each=50), UNLIMITED) as simulator,
-        walking(simulator, *ranges, stopped=stopped, convert=convert) as walk,
+        fetching(simulator, *ranges, stopped=stopped, convert=convert) as fetch,
     ):
-        first = next(walk)
+        first = next(fetch)
         stopped.set()
 
-        assert list(walk) == []
-        assert isinstance(walk.stopped_by, WalkStopped)
+        assert list(fetch) == []
+        assert isinstance(fetch.stopped_by, RunStopped)
         assert (first.window, first.records) == (ranges[0], 50)
         assert len(simulator.requests) <= 12
         go_on.set()
 
 
-def test_429_holds_back_all_windows() -> None:
-    """After a 429 no window in flight sends before Retry-After has run out, and none loses a call."""
+def test_429_stops_all_windows() -> None:
+    """After a 429, no window in flight sends a request before Retry-After is over, and no call is lost."""
     ticks = _Ticks()
     fault = Fault(kind="status", status=429, retry_after=20, numbers=[8])
     with Simulator(calls_in(*range(6)), replace(UNLIMITED, clock=ticks), [fault]) as simulator:
-        with walking(simulator, *map(month, range(6)), ticks=ticks) as walk:
-            windows = list(walk)
+        with fetching(simulator, *map(month, range(6)), ticks=ticks) as fetch:
+            windows = list(fetch)
         at = {request.number: request.clock for request in simulator.requests}
 
     assert len(set(received(windows))) == 6 * 250
@@ -505,7 +509,7 @@ def test_429_holds_back_all_windows() -> None:
     on_their_way = [number for number in range(9, 20) if at[number] - at[8] < 20]
     assert len(on_their_way) < 12
     assert at[19] - at[8] > 20
-    assert sum(walked.waited_seconds for walked in windows) >= 20
+    assert sum(fetched.waited_seconds for fetched in windows) >= 20
 
 
 # the iterator
@@ -513,63 +517,63 @@ def test_429_holds_back_all_windows() -> None:
 
 def test_put_back_window_comes_again() -> None:
     """A window put back is the next to be handed out, once, and nothing else changes."""
-    with Simulator(calls_in(0, 1), UNLIMITED) as simulator, walking(simulator, month(0), month(1)) as walk:
-        first = next(walk)
-        walk.put_back(first)
+    with Simulator(calls_in(0, 1), UNLIMITED) as simulator, fetching(simulator, month(0), month(1)) as fetch:
+        first = next(fetch)
+        fetch.put_back(first)
 
-        assert next(walk) is first
-        last = next(walk)
-        walk.put_back(last)
-        assert list(walk) == [last]
+        assert next(fetch) is first
+        last = next(fetch)
+        fetch.put_back(last)
+        assert list(fetch) == [last]
         assert len(simulator.requests) == 6
 
 
 def test_look_ahead_is_bounded() -> None:
     """While nobody takes windows, only those in flight are finished: results wait in memory."""
     ranges = [month(number) for number in range(60)]
-    with Simulator(calls_in(*range(60), each=10), UNLIMITED) as simulator, walking(simulator, *ranges) as walk:
-        next(walk)
-        wait_until(lambda: walk._in_flight == 0)
+    with Simulator(calls_in(*range(60), each=10), UNLIMITED) as simulator, fetching(simulator, *ranges) as fetch:
+        next(fetch)
+        wait_until(lambda: fetch._in_flight == 0)
 
         assert len(simulator.requests) <= 24
-        assert len(list(walk)) == 59
+        assert len(list(fetch)) == 59
 
 
-def test_calls_to_come() -> None:
-    """Once Gong has told the totals, the walk knows how many calls are still to be handed out."""
-    with Simulator(calls_in(0, 1), UNLIMITED) as simulator, walking(simulator, month(0), month(1)) as walk:
-        assert walk.calls_to_come() is None
-        next(walk)
-        wait_until(lambda: walk.calls_to_come() is not None)
-        assert walk.calls_to_come() == 250
-        next(walk)
-        assert walk.calls_to_come() == 0
+def test_records_to_come() -> None:
+    """Once Gong has given the totals, the fetch knows how many calls are still to come."""
+    with Simulator(calls_in(0, 1), UNLIMITED) as simulator, fetching(simulator, month(0), month(1)) as fetch:
+        assert fetch.records_to_come() is None
+        next(fetch)
+        wait_until(lambda: fetch.records_to_come() is not None)
+        assert fetch.records_to_come() == 250
+        next(fetch)
+        assert fetch.records_to_come() == 0
 
 
 def test_close_leaves_no_thread_busy() -> None:
-    """After `close` every worker leaves, also from the middle of a window, and nothing more is handed out."""
+    """After `close` every worker ends, even in the middle of a window, and nothing more is handed out."""
     with Simulator(calls_in(*range(12), each=900), UNLIMITED) as simulator:
-        before = {thread for thread in threading.enumerate() if thread.name == "gong-walk"}
-        with walking(simulator, *map(month, range(12))) as walk:
-            next(walk)
-            mine = {thread for thread in threading.enumerate() if thread.name == "gong-walk"} - before
+        before = {thread for thread in threading.enumerate() if thread.name == "gong-fetch"}
+        with fetching(simulator, *map(month, range(12))) as fetch:
+            next(fetch)
+            mine = {thread for thread in threading.enumerate() if thread.name == "gong-fetch"} - before
             assert mine
         for thread in mine:
             thread.join(5)
 
         assert not any(thread.is_alive() for thread in mine)
-        assert list(walk) == []
+        assert list(fetch) == []
 
 
-def test_request_ids_and_times_of_a_walk() -> None:
-    """A walked window tells Gong's ids of its first and last page, its pages, and when its walk began."""
-    with Simulator(calls_in(0), UNLIMITED) as simulator, walking(simulator, month(0)) as walk:
-        (walked,) = list(walk)
+def test_request_ids_and_times_of_a_fetch() -> None:
+    """A fetched window has Gong's ids of its first and last page, its pages, and the time when its fetch began."""
+    with Simulator(calls_in(0), UNLIMITED) as simulator, fetching(simulator, month(0)) as fetch:
+        (fetched,) = list(fetch)
 
-        assert walked.first_request_id == simulator.requests[0].request_id
-        assert walked.last_request_id == simulator.requests[2].request_id
-        assert (walked.pages, walked.requests, walked.total, walked.records) == (3, 3, 250, 250)
-        assert abs((walked.fetched_at - datetime.now(UTC)).total_seconds()) < 60
+        assert fetched.first_request_id == simulator.requests[0].request_id
+        assert fetched.last_request_id == simulator.requests[2].request_id
+        assert (fetched.pages, fetched.requests, fetched.total, fetched.records) == (3, 3, 250, 250)
+        assert abs((fetched.fetched_at - datetime.now(UTC)).total_seconds()) < 60
 
 
 def test_long_windows_come_in_parts() -> None:
@@ -582,11 +586,11 @@ def test_long_windows_come_in_parts() -> None:
 
     tenant = Tenant(crowd(3050, JANUARY, 86400.0))
     day = Window(JANUARY, JANUARY + timedelta(days=1))
-    with Simulator(tenant, UNLIMITED) as simulator, walking(simulator, day, convert=convert) as walk:
-        (walked,) = list(walk)
+    with Simulator(tenant, UNLIMITED) as simulator, fetching(simulator, day, convert=convert) as fetch:
+        (fetched,) = list(fetch)
 
     assert sizes == [20, 11]
-    assert [len(part) for part in walked.parts] == [2000, 1050]
+    assert [len(part) for part in fetched.parts] == [2000, 1050]
 
 
 def test_unsettled_calls_are_no_error() -> None:
@@ -594,8 +598,8 @@ def test_unsettled_calls_are_no_error() -> None:
     tenant = calls_in(0)
     for number in range(1, 200, 2):
         tenant.make_available(str(number), 4e9)
-    with Simulator(tenant, UNLIMITED) as simulator, walking(simulator, month(0)) as walk:
-        (walked,) = list(walk)
+    with Simulator(tenant, UNLIMITED) as simulator, fetching(simulator, month(0)) as fetch:
+        (fetched,) = list(fetch)
 
-    assert (walked.total, walked.records, walked.pages) == (250, 150, 3)
-    assert walk.failures == []
+    assert (fetched.total, fetched.records, fetched.pages) == (250, 150, 3)
+    assert fetch.failures == []

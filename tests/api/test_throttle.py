@@ -1,4 +1,4 @@
-"""The throttle: never over the rate, shared by all on this machine, and honest about what is left of a day."""
+"""The throttle: never over the rate, shared by all runs on this machine, with an exact count of the day."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gong_source.api.throttle import Throttle
-from gong_source.errors import ConfigurationError, QuotaExhausted, WalkStopped
+from gong_source.errors import ConfigurationError, QuotaExhausted, RunStopped
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -64,7 +64,7 @@ delays = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(rate=st.sampled_from([1, 3, 10, 25]), oversleep=delays, busy=delays)
 def test_never_over_the_rate(rate: int, oversleep: list[float], busy: list[float]) -> None:
-    """However long a thread oversleeps and works in between, no rolling second sees more requests than permitted."""
+    """However long threads oversleep or work in between, no rolling second has more requests than permitted."""
     clock = Clock(oversleep=oversleep)
     throttle = Throttle(float(rate), clock=clock, sleep=clock.sleep)
     times = []
@@ -150,7 +150,7 @@ class Together:
 
 
 def test_objects_that_share_a_file_get_equal_shares(shared: Path) -> None:
-    """While four objects ask all the time, none gets more than its share, and together they use the rate."""
+    """While four objects send all the time, none gets more than its share, and together they use the whole rate."""
     clock = Together(4)
     sent: list[tuple[float, int]] = []
 
@@ -177,7 +177,7 @@ def test_objects_that_share_a_file_get_equal_shares(shared: Path) -> None:
 
 
 def test_rate_is_used() -> None:
-    """Nothing but the small margin is given away: 300 requests at 3 a second take 102 seconds."""
+    """Only the small margin is lost: 300 requests at 3 per second take 102 seconds."""
     clock = Clock()
     throttle = Throttle(3.0, clock=clock, sleep=clock.sleep)
     for _ in range(301):
@@ -199,7 +199,7 @@ def test_slow_rate() -> None:
 
 
 def test_first_request_does_not_wait() -> None:
-    """A throttle that was idle lets a request go at once, and says so."""
+    """An idle throttle lets a request pass at once, and returns a wait of zero."""
     clock = Clock()
     throttle = Throttle(1.0, clock=clock, sleep=clock.sleep)
 
@@ -217,7 +217,7 @@ def test_impossible_rate(rate: float) -> None:
         Throttle(rate)
 
 
-def test_lowest_rank_goes_first() -> None:
+def test_lowest_priority_value_goes_first() -> None:
     """Of the threads that wait, the one with the earliest window is served first."""
     clock, queued = Clock(), threading.Event()
 
@@ -249,19 +249,19 @@ def test_lowest_rank_goes_first() -> None:
     assert order == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
-def test_interrupted_wait_harms_nobody() -> None:
-    """A wait that is ended by an error gives its turn to the next."""
+def test_interrupted_wait_does_not_block_the_next() -> None:
+    """If an error ends a wait, the next waiting thread gets its turn."""
     clock = Clock()
     broken = True
 
     def sleep(seconds: float) -> None:
         if broken:
-            raise WalkStopped("stopped on request")
+            raise RunStopped("stopped on request")
         clock.sleep(seconds)
 
     throttle = Throttle(1.0, clock=clock, sleep=sleep)
     throttle.acquire()
-    with pytest.raises(WalkStopped):
+    with pytest.raises(RunStopped):
         throttle.acquire()
     broken = False
     throttle.acquire()
@@ -273,8 +273,8 @@ def test_interrupted_wait_harms_nobody() -> None:
 # Gong's Retry-After
 
 
-def test_block_holds_everybody_back(shared: Path) -> None:
-    """A Retry-After that one object was told holds back the others that share the file, and not another key."""
+def test_block_stops_every_run_with_the_key(shared: Path) -> None:
+    """A Retry-After that one object gets also blocks the others with the same file and key, but not another key."""
     clock = Clock()
     one, two = (Throttle(10.0, path=shared, key="k", clock=clock, sleep=clock.sleep) for _ in range(2))
     other = Throttle(10.0, path=shared, key="other", clock=clock, sleep=clock.sleep)
@@ -288,7 +288,7 @@ def test_block_holds_everybody_back(shared: Path) -> None:
 
 
 def test_refusals_leave_more_time_between_requests(shared: Path) -> None:
-    """What Gong refuses came too close together: from then on requests leave slower, by 8 percent at most."""
+    """After a refusal, requests are sent a little slower, by 8 percent at most."""
     clock = Clock()
     throttle = Throttle(2.0, path=shared, clock=clock, sleep=clock.sleep)
 
@@ -321,7 +321,7 @@ def test_shorter_block_does_not_shorten_a_longer_one() -> None:
 
 
 def test_block_beyond_the_maximum_wait(shared: Path) -> None:
-    """A block beyond the maximum wait is no sleep: it says until when, for every object that shares the file."""
+    """A block longer than the maximum wait is an error that says until when, for every object with that file."""
     clock = Clock()
     one, two = (
         Throttle(10.0, path=shared, key="k", max_wait_seconds=300, clock=clock, sleep=clock.sleep) for _ in range(2)
@@ -340,7 +340,7 @@ def test_block_beyond_the_maximum_wait(shared: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [1e6, 1e12, 1e300])
 def test_block_lasts_a_day_at_most(seconds: float) -> None:
-    """An absurd Retry-After cannot shut a key out for ever."""
+    """An absurd Retry-After cannot block a key for ever."""
     clock = Clock()
     throttle = Throttle(10.0, clock=clock, sleep=clock.sleep)
     throttle.block(seconds)
@@ -354,7 +354,7 @@ def test_block_lasts_a_day_at_most(seconds: float) -> None:
 
 
 def test_clock_set_back(shared: Path) -> None:
-    """Slots, blocks and counts left by a clock that was far ahead do not hold anybody back."""
+    """Slots, blocks and counts from a clock that was far ahead do not block later requests."""
     ahead = Clock(NOON + 400 * 86_400)
     early = Throttle(3.0, path=shared, key="k", clock=ahead, sleep=ahead.sleep, daily_budget=3)
     for _ in range(3):
@@ -382,7 +382,7 @@ def test_daily_budget(shared: Path) -> None:
 
     assert (one.used_today(), two.used_today(), one.left()) == (5, 5, 0)
     with pytest.raises(
-        QuotaExhausted, match=r"budget of 5 requests.*2026-01-02T00:00:00Z.*daily_request_budget"
+        QuotaExhausted, match=r"budget of 5 requests.*daily_request_budget.*2026-01-02T00:00:00Z"
     ) as stop:
         two.acquire()
     assert stop.value.retry_at == MIDNIGHT
@@ -419,7 +419,7 @@ def test_budget_of_a_run(shared: Path) -> None:
 
 
 def test_budget_of_nothing() -> None:
-    """A budget of no request lets none go."""
+    """A budget of zero lets no request pass."""
     throttle = Throttle(100.0, max_requests=0)
     with pytest.raises(QuotaExhausted):
         throttle.acquire()
@@ -447,7 +447,7 @@ def test_other_machines_requests_are_learnt(shared: Path) -> None:
 
 
 def test_count_outlives_the_process(shared: Path) -> None:
-    """A new run of the same key on the same day goes on counting."""
+    """A new run with the same key on the same day continues the count."""
     clock = Clock()
     for expected in (1, 2, 3):
         throttle = Throttle(100.0, path=shared, key="k", clock=clock, sleep=clock.sleep)
@@ -497,7 +497,7 @@ def broken_paths(folder: Path) -> dict[str, Path]:
 
 @pytest.mark.parametrize("which", ["a folder", "below a file", "no database"])
 def test_unusable_file_is_a_warning(which: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A file that cannot be used costs the sharing, which is told once, never the run."""
+    """If the file cannot be used, the throttle is not shared, which is logged once; the run continues."""
     clock = Clock()
     throttle = Throttle(2.0, path=broken_paths(tmp_path)[which], clock=clock, sleep=clock.sleep)
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""One request to Gong: every row of the response table, the waits, and what must never be told."""
+"""One request to Gong: every row of the response table, the waits, and what must never be shown."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ from urllib3 import HTTPSConnectionPool
 
 from gong_source.api.route import Route
 from gong_source.api.throttle import Throttle
-from gong_source.api.transport import Answer, Transport
+from gong_source.api.transport import Transport
 from gong_source.errors import (
     AccessDenied,
     AuthenticationFailed,
     BadRequest,
     ConfigurationError,
     GongError,
+    MissingScope,
     NoRowsFound,
     NotFound,
     PageCursorExpired,
     QuotaExhausted,
     RequestFailed,
+    RunStopped,
     Unavailable,
     UnexpectedAnswer,
-    WalkStopped,
 )
 from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
 from gong_source.version import __version__
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import Message
     from pathlib import Path
+
+    from gong_source.api.responses import Answer
 
 KEY, SECRET = "AK-0815", "hush-4711-secret"
 LOGIN = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
@@ -73,7 +76,7 @@ class Clock:
 
 
 class Patience(threading.Event):
-    """A stop event that notes how long it was waited for, and lets no time pass."""
+    """A stop event that records the waits, and lets no time pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +148,7 @@ class Script:
 
 @contextmanager
 def scripted(*answers: tuple[int, dict[str, str], bytes], tls: ssl.SSLContext | None = None) -> Iterator[Script]:
-    """A web server that gives these answers, over TLS if told how; or a proxy that lets CONNECT through."""
+    """A web server that gives these answers, over TLS if `tls` is given; or a proxy that lets CONNECT through."""
     script = Script(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
@@ -236,7 +239,7 @@ def test_body_that_is_not_json_is_an_error(fault: Fault) -> None:
         message = w.refused(UnexpectedAnswer)
 
         assert "GET /v2/calls answered 200 with a body that is not JSON" in message
-        assert "is base_url really Gong's, or is a proxy in between?" in message
+        assert "Is base_url really Gong's, or is a proxy in between?" in message
         assert w.sent == [200]
 
 
@@ -244,7 +247,7 @@ def test_body_that_is_not_json_is_an_error(fault: Fault) -> None:
 def test_json_that_is_no_object_is_an_error(body: bytes) -> None:
     """Gong answers with objects; any other JSON comes from somewhere else."""
     with scripted((200, {"x-traceid": "trace7"}, body)) as server, plain(server.base_url) as (transport, _, _):
-        with pytest.raises(UnexpectedAnswer, match=r"JSON that is no object.*base_url.*trace7"):
+        with pytest.raises(UnexpectedAnswer, match=r"JSON that is not an object.*base_url.*trace7"):
             transport.send("GET", "/v2/calls")
 
         assert server.seen == ["/v2/calls"]
@@ -254,7 +257,7 @@ def test_json_that_is_no_object_is_an_error(body: bytes) -> None:
     "body", [b"", b"\xff\xfe", b'{"calls": [', b'{"calls": "\xff"}', b"[" * 100_000], ids=lambda body: repr(body[:12])
 )
 def test_broken_json_is_an_error(body: bytes) -> None:
-    """A body that no parser takes, even one nested without end, is one clear error."""
+    """A body that no parser can read, even one nested without end, is one clear error."""
     with scripted((200, {}, body)) as server, plain(server.base_url) as (transport, _, _):
         with pytest.raises(UnexpectedAnswer, match="not JSON"):
             transport.send("GET", "/v2/calls")
@@ -273,7 +276,7 @@ def test_half_a_surrogate_pair_is_taken() -> None:
 # 404
 
 
-def test_404_for_no_rows_is_told_apart() -> None:
+def test_404_for_no_rows_is_reported_apart() -> None:
     """Gong answers a filter that matches nothing with a 404 of its own text; the client makes it an empty page."""
     with wire() as w:
         w.refused(NoRowsFound, fromDateTime="2030-01-01T00:00:00Z")
@@ -301,12 +304,12 @@ def test_any_other_404_is_a_wrong_address(text: str) -> None:
     with wire(Fault(kind="status", status=404, text=text)) as w:
         message = w.refused(NotFound)
 
-        assert f"GET /v2/calls answered 404: {text}; check base_url (127.0.0.1): wrong host or path" in message
+        assert f"GET /v2/calls answered 404: {text}. Check base_url (127.0.0.1): wrong host or path" in message
         assert w.sent == [404]
 
 
 def test_404_of_a_web_server_is_a_wrong_address() -> None:
-    """A 404 without Gong's envelope is told with its first words."""
+    """A 404 without Gong's error format is reported with its first words."""
     with wire(Fault(kind="html", status=404)) as w:
         assert "Sign in" in w.refused(NotFound)
 
@@ -324,7 +327,7 @@ def test_wrong_method_is_a_wrong_address() -> None:
 
 
 def test_expired_cursor_asks_for_a_restart() -> None:
-    """A page cursor past its hour is told apart, so that its window can start again; the request is not repeated."""
+    """An expired page cursor has its own error, so that its window can start again; the request is not repeated."""
     with wire() as w:
         cursor = w.get().payload["records"]["cursor"]
         w.clock.now += 3600
@@ -343,19 +346,19 @@ def test_foreign_cursor_asks_for_a_restart() -> None:
         assert w.sent == [400]
 
 
-def test_any_other_400_is_told_with_gongs_words() -> None:
+def test_any_other_400_is_reported_with_gongs_words() -> None:
     """Gong's own text is the best hint; the request is not repeated."""
     with wire() as w:
         message = w.refused(BadRequest, fromDateTime="yesterday", toDateTime="today")
 
         assert "fromDateTime: must be a date-time in the ISO-8601 format; toDateTime: must be" in message
-        assert "check workspace_id and the dates" in message
+        assert "Check workspace_id and the dates" in message
         assert w.sent == [400]
 
 
 @pytest.mark.parametrize("status", [402, 409, 410, 415, 418, 422, 451])
 def test_other_client_errors_are_not_repeated(status: int) -> None:
-    """What the table does not name is a refusal like any 400."""
+    """A status that the table does not name is an error like a 400."""
     with wire(Fault(kind="status", status=status, text="Some calls not found")) as w:
         assert f"answered {status}: Some calls not found" in w.refused(BadRequest)
         assert w.sent == [status]
@@ -378,8 +381,8 @@ def test_wrong_key(text: str) -> None:
     with wire(Fault(kind="status", status=401, text=text)) as w:
         message = w.refused(AuthenticationFailed)
 
-        assert f"GET /v2/calls answered 401: {text}; check access_key, access_key_secret and base_url" in message
-        assert "(127.0.0.1): a tenant's key may work only on its own host" in message
+        assert f"GET /v2/calls answered 401: {text}. Check access_key, access_key_secret and base_url" in message
+        assert "(127.0.0.1): a key may work only on its own tenant's host" in message
         assert w.sent == [401]
 
 
@@ -394,13 +397,20 @@ def test_wrong_secret_and_wrong_host() -> None:
 
 
 def test_missing_scope() -> None:
-    """A 401 about permission names the scope in Gong's words, and where to give it to the key."""
+    """A 401 about permission names the scope, and where an administrator adds it to the key."""
     with wire(scopes=frozenset({"api:users:read"})) as w:
-        message = w.refused(AccessDenied)
+        message = w.refused(MissingScope)
 
-        assert "api:calls:read:basic" in message
-        assert "give the key that scope on Gong's API page" in message
+        assert "adds the scope api:calls:read:basic to the key on Gong's API page" in message
         assert w.sent == [401]
+
+
+def test_missing_scope_answered_with_403() -> None:
+    """Some endpoints are reported to answer a missing scope with 403: the text decides, not the status."""
+    text = "You don't have permission to use 'api:users:read' in your app."
+    with wire(Fault(kind="status", status=403, text=text)) as w:
+        assert "the scope api:users:read" in w.refused(MissingScope)
+        assert w.sent == [403]
 
 
 def test_untrusted_address() -> None:
@@ -414,7 +424,7 @@ def test_untrusted_address() -> None:
 
 
 def test_429_waits_what_gong_says() -> None:
-    """After a 429 nothing is sent before Retry-After has run out, as the server's clock sees it."""
+    """After a 429 nothing is sent before Retry-After is over, by the server's clock."""
     with wire(Fault(kind="status", status=429, retry_after=7, times=1)) as w:
         assert len(w.get().payload["calls"]) == 100
 
@@ -462,12 +472,12 @@ def test_429_with_a_date() -> None:
 
 
 def test_429_beyond_the_maximum_wait_is_a_clean_stop() -> None:
-    """A Retry-After beyond the maximum wait is no sleep: the error says until when, and nothing more is sent."""
+    """A Retry-After beyond the maximum wait is not waited for: the error says until when, and nothing more is sent."""
     with wire(Fault(kind="status", status=429, retry_after=3000, times=1)) as w:
         with pytest.raises(QuotaExhausted, match="wait until 2026-01-01T00:50:00Z") as stop:
             w.get()
         assert stop.value.retry_at == datetime(2026, 1, 1, 0, 50, tzinfo=UTC)
-        with pytest.raises(QuotaExhausted, match="run the same command after that"):
+        with pytest.raises(QuotaExhausted, match="Run the same command after that"):
             w.get()
         assert w.sent == [429]
         assert w.clock.slept == []
@@ -486,9 +496,9 @@ def test_429_exactly_at_the_maximum_wait_is_waited_for() -> None:
 
 
 def test_429_many_in_a_row_end_in_a_clean_stop() -> None:
-    """Waits that are short each but too long together stop the run, with a hint to who may be using up the limit."""
+    """Waits that are short but too long in all stop the run, with a hint to other integrations."""
     with wire(Fault(kind="status", status=429, retry_after=100)) as w:
-        with pytest.raises(QuotaExhausted, match=r"held back one request for 400 seconds.*other integrations"):
+        with pytest.raises(QuotaExhausted, match=r"delayed one request for 400 seconds.*Other integrations"):
             w.get()
 
         assert w.sent == [429] * 4
@@ -496,7 +506,7 @@ def test_429_many_in_a_row_end_in_a_clean_stop() -> None:
 
 
 def test_429s_do_not_use_up_the_retries() -> None:
-    """Being held back is no failure: ten refusals and then four failures still end in an answer."""
+    """A 429 is not a failure: ten refusals and then four failures still end in an answer."""
     faults = [
         Fault(kind="status", status=429, retry_after=1, numbers=range(1, 11)),
         Fault(kind="status", status=503, numbers=range(11, 15)),
@@ -533,7 +543,7 @@ def test_the_servers_own_limits_are_kept() -> None:
     ids=lambda fault: f"{fault.kind}-{fault.status or ''}",
 )
 def test_passing_failure_is_retried(fault: Fault) -> None:
-    """A server error, a reset and a body cut off are tried again after growing, jittered waits."""
+    """A server error, a reset and a cut-off body are retried after growing, jittered waits."""
     with wire(fault) as w:
         assert len(w.get().payload["calls"]) == 100
 
@@ -552,7 +562,7 @@ def test_passing_failure_is_retried(fault: Fault) -> None:
     ],
     ids=lambda value: value.kind + str(value.status or "") if isinstance(value, Fault) else "",
 )
-def test_lasting_failure_is_given_up(fault: Fault, why: str) -> None:
+def test_lasting_failure_ends_in_an_error(fault: Fault, why: str) -> None:
     """Retries are bounded: after six attempts the error says what happened last and what to try."""
     with wire(fault) as w:
         message = w.refused(Unavailable)
@@ -560,13 +570,13 @@ def test_lasting_failure_is_given_up(fault: Fault, why: str) -> None:
         assert "GET /v2/calls at http://127.0.0.1" in message
         assert "failed 6 times, last with" in message
         assert why in message
-        assert "try again later, or check the network and base_url" in message
+        assert "Try again later, or check the network and base_url" in message
         assert len(w.sent) == 6
         assert all(16 * 0.5**k >= w.patience.waits[4 - k] >= 8 * 0.5**k for k in range(5))
 
 
 def test_time_out_is_retried() -> None:
-    """A server that does not answer in time is asked again, and given up like any other failure."""
+    """A time-out is retried, and given up like any other failure."""
     tenant = Tenant([Call("1", AT, AT)])
     with Simulator(tenant, OPEN, [Fault(kind="slow", seconds=3600.0, times=1)]) as simulator:
         with plain(simulator.base_url, read_seconds=0.3) as (transport, _, patience):
@@ -580,8 +590,8 @@ def test_time_out_is_retried() -> None:
         transport.send("GET", "/v2/calls")
 
 
-def test_nobody_listens() -> None:
-    """A refused connection is retried, bounded, and told in one line without the layers in between."""
+def test_refused_connection() -> None:
+    """A refused connection is retried a bounded number of times, and reported in one line without the inner layers."""
     with Simulator(Tenant(), OPEN) as simulator:
         address = simulator.base_url
     with plain(address, max_attempts=3) as (transport, _, patience):
@@ -608,18 +618,87 @@ def test_redirect_is_not_followed(status: int) -> None:
     """A redirect could carry the key to another host, and a 404 there would look like an empty tenant."""
     with (
         scripted((200, {}, b'{"calls": []}')) as elsewhere,
-        scripted((status, {"Location": f"{elsewhere.base_url}/v2/calls"}, b"")) as server,
+        scripted((status, {"Location": f"{elsewhere.base_url}/login?token=secret"}, b"")) as server,
         plain(server.base_url) as (transport, _, _),
     ):
-        with pytest.raises(NotFound, match=f"answered {status}; check base_url"):
+        with pytest.raises(NotFound) as refused:
             transport.send("GET", "/v2/calls")
 
         assert len(server.seen) == 1
         assert elsewhere.seen == []
+        assert f"answered {status}, which points to {elsewhere.base_url}/login. Check base_url" in str(refused.value)
+        assert "token" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("https://user:word@other.example:8443/v2/calls?a=1#b", "which points to https://other.example:8443/v2/calls."),
+        ("/elsewhere?x=1", "/elsewhere. Check"),
+        ("", "without a target"),
+        ("http://[broken", "with a target that is not an address"),
+    ],
+)
+def test_redirect_says_where_it_points_without_login_and_query(location: str, expected: str) -> None:
+    """The message names scheme, host and path of the target: a login or a query may hold secrets."""
+    headers = {"Location": location} if location else {}
+    with scripted((301, headers, b"")) as server, plain(server.base_url) as (transport, _, _):
+        with pytest.raises(NotFound) as refused:
+            transport.send("GET", "/v2/calls")
+
+        assert expected in str(refused.value)
+        assert "word" not in str(refused.value)
+        assert "?" not in str(refused.value)
+
+
+@pytest.mark.parametrize("status", [204, 206, 402, 418, 451])
+def test_hint_fits_the_status(status: int) -> None:
+    """Only a 400 is about the inputs; of any other status, the message says what Gong said and no more."""
+    body = b"" if status == 204 else b'{"requestId": "r", "errors": ["Pay first."]}'
+    with scripted((status, {}, body)) as server, plain(server.base_url) as (transport, _, _):
+        with pytest.raises(BadRequest) as refused:
+            transport.send("GET", "/v2/calls")
+
+        message = str(refused.value)
+        assert f"answered {status}" in message
+        assert ("Pay first" in message) == (status != 204)
+        assert "workspace_id" not in message
+        assert "support can find the request by its id" in message
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+@pytest.mark.parametrize("damage", ["cut", "not compressed"])
+def test_body_that_cannot_be_decompressed_is_a_network_fault(encoding: str, damage: str) -> None:
+    """A cut or foreign body is retried like a reset, and what is given up says so; half an answer is never used."""
+    body = b'{"calls": []}' * 200
+    packed = zlib.compress(body) if encoding == "deflate" else gzip.compress(body)
+    sent = packed[: len(packed) // 2] if damage == "cut" else body
+    with (
+        scripted((200, {"Content-Encoding": encoding}, sent)) as server,
+        plain(server.base_url) as (transport, _, _),
+    ):
+        with pytest.raises(Unavailable, match="body could not be decompressed"):
+            transport.send("GET", "/v2/calls")
+
+        assert len(server.seen) == 6
+
+
+def test_body_that_could_not_be_decompressed_is_used_when_it_comes_whole() -> None:
+    """One cut body costs one more request, and nothing else."""
+    body = b'{"calls": [], "requestId": "r"}'
+    packed = gzip.compress(body)
+    headers = {"Content-Encoding": "gzip"}
+    with (
+        scripted((200, headers, packed[:-9]), (200, headers, packed)) as server,
+        plain(server.base_url) as (transport, _, _),
+    ):
+        assert transport.send("GET", "/v2/calls").body == body
+        assert len(server.seen) == 2
 
 
 def test_cookies_are_not_sent_back() -> None:
-    """Requests of many threads share the connections: what one is told to remember is no business of another."""
+    """Threads share the connections, so cookies of one request must not be sent with another."""
     with scripted((200, {"Set-Cookie": "a=b"}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
         transport.send("GET", "/v2/calls")
         transport.send("GET", "/v2/calls")
@@ -627,8 +706,8 @@ def test_cookies_are_not_sent_back() -> None:
         assert [headers.get("Cookie") for headers in server.headers] == [None, None]
 
 
-def test_what_a_request_tells_of_itself() -> None:
-    """Gong sees who asks, and that the answer may come compressed; a key of any letters goes out as UTF-8."""
+def test_headers_of_a_request() -> None:
+    """A request names this package and allows a compressed answer; a key with any letters is sent as UTF-8."""
     with scripted((200, {}, b"{}")) as server:
         throttle = Throttle(1000.0)
         transport = Transport(server.base_url, "ключ", "geheim", throttle=throttle)
@@ -644,7 +723,7 @@ def test_what_a_request_tells_of_itself() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_compressed_answer_is_unpacked(encoding: str) -> None:
-    """A body that comes compressed is the same; one that is broken is asked for again, as one cut off is."""
+    """A compressed body is unpacked; a broken one is fetched again, like a cut-off one."""
     body = b'{"calls": [], "requestId": "7"}'
     packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
     answers = [
@@ -658,8 +737,8 @@ def test_compressed_answer_is_unpacked(encoding: str) -> None:
         assert len(patience.waits) == 1
 
 
-def test_chunk_of_less_than_nothing_is_asked_for_again() -> None:
-    """What the HTTP library itself stumbles over is a broken answer like any other."""
+def test_negative_chunk_size_is_retried() -> None:
+    """An error inside the HTTP library is treated like any other broken answer."""
     broken = (200, {"Transfer-Encoding": "chunked"}, b"-2\r\nab\r\n0\r\n\r\n")
     with scripted(broken, (200, {}, b"{}")) as server, plain(server.base_url) as (transport, _, patience):
         transport.send("GET", "/v2/calls")
@@ -667,8 +746,8 @@ def test_chunk_of_less_than_nothing_is_asked_for_again() -> None:
         assert len(patience.waits) == 1
 
 
-def test_error_without_end_is_told() -> None:
-    """A refusal whose body no parser takes is told with its first words."""
+def test_error_with_an_endless_body_is_reported() -> None:
+    """A refusal whose body no parser can read is reported with its first words."""
     with (
         scripted((400, {}, b"[" * 100_000)) as server,
         plain(server.base_url) as (transport, _, _),
@@ -678,10 +757,10 @@ def test_error_without_end_is_told() -> None:
 
 
 @pytest.mark.parametrize("host", ["api..gong.io", f"{'a' * 64}.gong.io"])
-def test_host_that_cannot_be_one_is_told_at_once(host: str) -> None:
-    """Asking again would not make it an address."""
+def test_host_that_cannot_be_an_address_is_reported_at_once(host: str) -> None:
+    """A base URL that cannot be an address is not retried."""
     with plain(f"https://{host}") as (transport, _, patience):
-        with pytest.raises(Unavailable, match=r"cannot be an address: .*check base_url"):
+        with pytest.raises(Unavailable, match=r"cannot be an address: .*Check base_url"):
             transport.send("GET", "/v2/calls")
 
         assert patience.waits == []
@@ -692,7 +771,7 @@ def test_host_that_cannot_be_one_is_told_at_once(host: str) -> None:
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """An authority that signs certificates, which nobody trusts unless told to."""
+    """An authority that signs certificates, trusted only where that is configured."""
     return trustme.CA()
 
 
@@ -712,8 +791,8 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> str:
     return str(path)
 
 
-def test_certificate_of_nobody_is_refused(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key goes to no server that cannot prove whose it is, and to ask again would not help."""
+def test_untrusted_certificate_is_refused(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is not sent to a server without a trusted certificate, and a retry would not help."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     with scripted((200, {}, b"{}"), tls=tls) as server, plain(server.base_url) as (transport, _, patience):
         with pytest.raises(Unavailable, match=r"not trusted: .*verify failed.*REQUESTS_CA_BUNDLE"):
@@ -727,7 +806,7 @@ def test_certificate_of_nobody_is_refused(tls: ssl.SSLContext, monkeypatch: pyte
 def test_certificates_of_the_environment_are_trusted(
     name: str, tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A company that looks into TLS names its own authority there."""
+    """A company that inspects TLS names its own authority in the environment."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(name, bundle)
     with scripted((200, {}, b"{}"), tls=tls) as server, plain(server.base_url) as (transport, _, patience):
@@ -737,8 +816,8 @@ def test_certificates_of_the_environment_are_trusted(
         assert patience.waits == []
 
 
-def test_certificates_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the environment names none, those of the package certifi are trusted: a slim container has no others."""
+def test_default_certificates_are_those_of_certifi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the environment names none, the certificates of certifi are trusted: a slim container has no others."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     pool = Route("https://api.gong.io").pool
@@ -748,10 +827,10 @@ def test_certificates_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "no certificate at all"], ids=["no file", "no certificate"])
-def test_unusable_certificates_of_the_environment_are_told(
+def test_unusable_certificates_of_the_environment_are_reported(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A path to nowhere, or to something else, is a mistake in the settings, told before anything is sent."""
+    """A wrong path is a mistake in the settings, reported before anything is sent."""
     path = tmp_path / "authority.pem"
     if content:
         path.write_text(content)
@@ -761,7 +840,7 @@ def test_unusable_certificates_of_the_environment_are_told(
 
 
 def test_proxy_of_the_environment_is_used(tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy opens the way, with its own login from its address, and sees nothing of what is said: not the key."""
+    """A proxy is used with the login in its address, and never sees the key."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
@@ -777,7 +856,7 @@ def test_proxy_of_the_environment_is_used(tls: ssl.SSLContext, bundle: str, monk
 
 
 def test_host_without_a_proxy(tls: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What NO_PROXY names is reached straight."""
+    """A host in NO_PROXY is reached without the proxy."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with scripted((200, {}, b"{}"), tls=tls) as server, scripted((502, {}, b"")) as proxy:
@@ -802,7 +881,7 @@ def test_host_without_a_proxy(tls: ssl.SSLContext, bundle: str, monkeypatch: pyt
         "socks5h://me:passphrase@host:99999",
     ],
 )
-def test_proxy_that_cannot_be_one_is_told(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_with_a_broken_address_is_reported(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken address of a proxy is a mistake in the settings; its login is not repeated."""
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY or ALL_PROXY cannot be used") as refusal:
@@ -816,25 +895,25 @@ def test_proxy_that_cannot_be_one_is_told(proxy: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("seconds", [-86_400, -200, 200, 3000])
-def test_clock_that_is_right_or_late_will_do(seconds: float) -> None:
-    """A clock that is behind covers less than it might, which a later run makes good."""
+def test_clock_that_is_right_or_behind_is_accepted(seconds: float) -> None:
+    """A clock that is behind covers less time; a later run fetches the rest."""
     date = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds), usegmt=True)
     with scripted((200, {"Date": date}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
         transport.send("GET", "/v2/calls")
 
 
 def test_clock_that_is_ahead_is_refused() -> None:
-    """A sync would call covered what has not happened yet, and its calls would be asked for by no later one."""
+    """A sync would count future time as covered, and no later sync would fetch its calls."""
     date = format_datetime(datetime.now(UTC) - timedelta(days=30), usegmt=True)
     with scripted((200, {"Date": date}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
-        with pytest.raises(ConfigurationError, match=r"clock is 2,59\d,\d+ seconds ahead of Gong's: set it"):
+        with pytest.raises(ConfigurationError, match=r"clock is 2,59\d,\d+ seconds ahead of Gong's: set the clock"):
             transport.send("GET", "/v2/calls")
 
         assert len(server.seen) == 1
 
 
-def test_answer_without_a_usable_date_tells_no_time() -> None:
-    """What is no date is not taken for one."""
+def test_answer_without_a_usable_date_is_accepted() -> None:
+    """A `Date` header that is not a date is ignored."""
     with scripted((200, {"Date": "yesterday"}, b"{}")) as server, plain(server.base_url) as (transport, _, _):
         transport.send("GET", "/v2/calls")
 
@@ -860,13 +939,13 @@ ALL_REFUSALS = [
 
 
 @pytest.mark.parametrize("fault", ALL_REFUSALS, ids=lambda fault: f"{fault.kind}{fault.status or ''}")
-def test_secrets_are_never_told(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
-    """No message, traceback, repr or log line, not even at debug level, holds the secret or the login made of it."""
+def test_secrets_are_never_reported(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
+    """No message, traceback, repr or log line, not even at debug level, contains the secret or the login made of it."""
     caplog.set_level(logging.DEBUG)
     with wire(fault) as w, pytest.raises(GongError) as failure:
         w.get()
 
-    told = [
+    output = [
         *traceback.format_exception(failure.value),
         repr(failure.value),
         repr(w.transport),
@@ -874,8 +953,8 @@ def test_secrets_are_never_told(fault: Fault, caplog: pytest.LogCaptureFixture) 
         caplog.text,
         *(repr(record.__dict__) for record in caplog.records),
     ]
-    assert any("/v2/calls" in text for text in told)
-    for text in told:
+    assert any("/v2/calls" in text for text in output)
+    for text in output:
         assert SECRET not in text
         assert LOGIN not in text
 
@@ -929,7 +1008,7 @@ def test_base_url(given: str, used: str) -> None:
     ],
 )
 def test_unsafe_base_url(url: str) -> None:
-    """An address that would send the key in the clear, or is none, is refused before anything is sent."""
+    """An address that would send the key unencrypted, or is none, is refused before anything is sent."""
     with pytest.raises(ConfigurationError, match=r"^base_url: ") as refusal:
         Transport(url, KEY, SECRET, throttle=Throttle(1.0))
 
@@ -948,7 +1027,7 @@ def test_unsafe_base_url(url: str) -> None:
     ],
 )
 def test_login_in_base_url_is_not_repeated(url: str) -> None:
-    """A login in the address is refused, and the message does not tell it."""
+    """A login in the address is refused, and the message does not repeat it."""
     with pytest.raises(ConfigurationError) as refusal:
         Transport(url, KEY, SECRET, throttle=Throttle(1.0))
 
@@ -956,7 +1035,7 @@ def test_login_in_base_url_is_not_repeated(url: str) -> None:
 
 
 def test_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy for the world cannot reach this machine's own server, and would be told the key in the clear."""
+    """A proxy cannot reach this machine's own server, and would see the key unencrypted."""
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     with wire() as w, scripted((502, {}, b"")) as proxy:
@@ -974,7 +1053,7 @@ def test_stopped_sends_nothing() -> None:
     """Once a stop is asked for, no request leaves any more."""
     with wire() as w:
         w.patience.set()
-        with pytest.raises(WalkStopped):
+        with pytest.raises(RunStopped):
             w.get()
 
         assert w.sent == []
@@ -991,7 +1070,7 @@ def test_stop_ends_a_wait_at_once(fault: Fault) -> None:
 
     def sleep(seconds: float) -> None:
         if stopped.wait(seconds):
-            raise WalkStopped("stopped on request")
+            raise RunStopped("stopped on request")
 
     slow = random.Random()
     slow.uniform = lambda low, high: 200.0  # type: ignore[method-assign]
@@ -1003,7 +1082,7 @@ def test_stop_ends_a_wait_at_once(fault: Fault) -> None:
         def send() -> None:
             try:
                 transport.send("GET", "/v2/calls")
-            except WalkStopped as error:
+            except RunStopped as error:
                 outcome.append(error)
 
         thread = threading.Thread(target=send)
@@ -1020,21 +1099,21 @@ def test_stop_ends_a_wait_at_once(fault: Fault) -> None:
 
 
 def test_closed_transport_sends_nothing() -> None:
-    """A thread that still waits for its turn when the run ends must not send one more request."""
+    """A thread that is still waiting when the run ends must not send another request."""
     with wire() as w:
         w.get()
         w.transport.close()
-        with pytest.raises(WalkStopped):
+        with pytest.raises(RunStopped):
             w.get()
 
         assert w.sent == [200]
 
 
 def test_closed_transport_counts_nothing() -> None:
-    """Threads that wait for their turn when the run ends leave, and take nothing from the day's budget."""
+    """Threads that are waiting when the run ends stop, and use nothing of the day's budget."""
     stopped, waiting = threading.Event(), threading.Semaphore(0)
 
-    def sleep(seconds: float) -> None:  # noqa: ARG001 - until told otherwise
+    def sleep(seconds: float) -> None:  # noqa: ARG001 - until output otherwise
         waiting.release()
         stopped.wait(60)
 
@@ -1047,7 +1126,7 @@ def test_closed_transport_counts_nothing() -> None:
         def send() -> None:
             try:
                 transport.send("GET", "/v2/calls")
-            except WalkStopped as error:
+            except RunStopped as error:
                 outcome.append(error)
 
         threads = [threading.Thread(target=send) for _ in range(3)]

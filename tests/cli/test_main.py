@@ -22,9 +22,10 @@ import duckdb
 import pytest
 from tenants import END, QUARTER_BEGINS, nine_windows
 
+from gong_source.cli.commands import COMMANDS
 from gong_source.cli.main import main
 from gong_source.simulator import Fault, Tenant
-from gong_source.warehouse import warehouse as pipeline
+from gong_source.warehouse import warehouse
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def test_sync_json_is_one_object_with_the_promised_keys(serve: Serve) -> None:
 
 
 def test_first_sync_without_a_start_date_says_so(serve: Serve, command: Command) -> None:
-    """The range taken and how to change it stand on stderr, the result on stdout."""
+    """The range and how to change it are on stderr, the result is on stdout."""
     code, out, err = command("sync", simulator=serve(tenant_of(50)))
 
     assert code == 0
@@ -154,29 +155,31 @@ def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve, com
     assert len(simulator.requests) == sent
 
 
-def test_status_of_nothing_says_never(command: Command) -> None:
-    """Before the first sync there is nothing to show, and that is no error; no file is made for it."""
+def test_status_without_a_dataset_says_so(command: Command) -> None:
+    """Before the first sync, status says that there is no dataset. That is no error, and no file is made."""
     code, out, _ = command("status")
+    as_json = json.loads(command("status", "--json")[1])
 
     assert code == 0
-    assert "never" in out
+    assert "there is no dataset gong in" in out
+    assert (as_json["exists"], as_json["rows"]) == (False, 0)
     assert [*Path().iterdir()] == []
 
 
 @pytest.mark.parametrize(
     ("calls", "expected"), [(120, "lists 120 calls"), (0, "the key may not see calls")], ids=["calls", "nothing"]
 )
-def test_check_sends_one_request_and_says_what_the_key_sees(
+def test_check_sends_one_request_for_each_resource_and_says_what_the_key_sees(
     serve: Serve, command: Command, calls: int, expected: str
 ) -> None:
-    """One request, plain words, nothing written."""
+    """One request for each resource, plain words, nothing written."""
     simulator = serve(tenant_of(calls) if calls else Tenant())
 
     code, out, _ = command("check", simulator=simulator)
 
     assert code == 0
     assert expected in out
-    assert len(simulator.requests) == 1
+    assert [request.path for request in simulator.requests] == ["/v2/calls", "/v2/users", "/v2/workspaces"]
     assert list(Path.cwd().iterdir()) == []
 
 
@@ -189,22 +192,34 @@ def test_check_sends_one_request_and_says_what_the_key_sees(
         (["sync", "--pipeline-name", "gong"], {}, "choose another --dataset or file"),
         (["sync", "--dataset", "Gong_Calls"], {}, "choose another --dataset or file"),
         (["sync"], {"DESTINATION__DUCKDB__CREDENTIALS": "Gong.prod.duckdb"}, "choose another --dataset or file"),
-        (["sync", "--dataset", "temp"], {}, "DuckDB keeps temp for itself"),
+        (["sync", "--dataset", "temp"], {}, "DuckDB keeps the schema temp for itself"),
         (["sync"], {"SOURCES__GONG__CREDENTIALS__ACCESS_KEY": " "}, "Gong's access_key is empty"),
-        (["sync"], {"SOURCES__GONG__CREDENTIALS": '["key", "secret"]'}, "not a JSON object of access_key"),
-        (["sync"], {"LOAD__RAISE_ON_FAILED_JOBS": "false"}, "load.raise_on_failed_jobs = false: calls that could not"),
-        (["sync"], {"NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID": "true"}, "add_dlt_id = true: the tables have keys"),
-        (["sync"], {"SOURCES__GONG__CREDENTIALS__BASE_URL": "http://gong.example"}, "in the clear"),
+        (["sync"], {"SOURCES__GONG__CREDENTIALS": '["key", "secret"]'}, "not a JSON object with access_key"),
+        (
+            ["sync"],
+            {"LOAD__RAISE_ON_FAILED_JOBS": "false"},
+            "load.raise_on_failed_jobs = false: records that could not",
+        ),
+        (
+            ["sync"],
+            {"NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID": "true"},
+            "add_dlt_id = true: the tables have their own keys",
+        ),
+        (["sync"], {"SOURCES__GONG__CREDENTIALS__BASE_URL": "http://gong.example"}, "unencrypted"),
         (["sync"], {"SOURCES__GONG__LOOKBACK_DAYS": "-1"}, "lookback_days"),
         (["sync"], {"SOURCES__GONG__REQUESTS_PER_SECOND": "0"}, "requests_per_second"),
         (["backfill", "--from", "2026-02-01", "--to", "2026-01-01"], {}, "must lie before --to"),
         (["backfill", "--from", "x"], {}, "--from: 'x' is not a date"),
+        (["sync", "--resources", "calls,user"], {}, "resources: 'user' is unknown; did you mean users?"),
+        (["sync"], {"SOURCES__GONG__RESOURCES": "[]"}, "resources: the list is empty"),
+        (["sync"], {"SOURCES__GONG__SNAPSHOT_HOURS": "-1"}, "snapshot_hours: -1 must lie between 0"),
+        (["sync", "--destination", "duckdbb"], {}, "did you mean duckdb?"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(
     serve: Serve, command: Command, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
-    """Wrong usage is told in one line before anything is asked or written."""
+    """Wrong usage is reported in one line before any request or write."""
     simulator = serve(Tenant())
 
     code, out, err = command(*arguments, simulator=simulator, **environment)
@@ -216,7 +231,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(
 
 
 def test_dlts_own_progress_keeps_off_the_result(serve: Serve, command: Command) -> None:
-    """Stdout is for results, also where the user has dlt tell of its progress."""
+    """Stdout is for results, also if the user switched on dlt's progress."""
     _, out, _ = command("sync", "--json", simulator=serve(tenant_of(10)), PROGRESS="log")
 
     assert json.loads(out)["status"] == "done"
@@ -237,7 +252,7 @@ def test_broken_toml_is_one_clear_line(arguments: list[str]) -> None:
 
 
 def test_key_as_one_json_object(serve: Serve, command: Command) -> None:
-    """As dlt takes the credentials of its own destinations."""
+    """The credentials can be one JSON object, as for dlt's own destinations."""
     simulator = serve(tenant_of(10), access_key_secret=SECRET)
     credentials = {"access_key": " key ", "access_key_secret": SECRET, "base_url": simulator.base_url}
 
@@ -271,30 +286,30 @@ def test_setting_of_a_wrong_type_is_one_clear_line(command: Command) -> None:
 def test_number_out_of_bounds_is_wrong_usage(
     command: Command, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A number that makes no sense is told with the option's name."""
+    """A number that makes no sense is reported with the option's name."""
     with pytest.raises(SystemExit) as left:
         command(*arguments)
 
     assert left.value.code == 2
-    told = capsys.readouterr().err
-    assert f"argument {arguments[1]}: " in told
-    assert "number" in told
+    error = capsys.readouterr().err
+    assert f"argument {arguments[1]}: " in error
+    assert "number" in error
 
 
-def test_time_zone_of_nowhere_is_told(command: Command) -> None:
-    """A simulated company has to be somewhere."""
+def test_unknown_time_zone_of_the_simulator_is_reported(command: Command) -> None:
+    """An unknown time zone of the simulator is reported."""
     code, _, err = command("simulate", "--time-zone", "Mars/Base")
 
     assert code == 2
     assert "Mars/Base" in err
 
 
-def test_budget_too_small_for_a_window_is_told(serve: Serve, command: Command) -> None:
-    """The same command would end in the same place again."""
+def test_budget_too_small_for_a_window_is_reported(serve: Serve, command: Command) -> None:
+    """The message says that a larger budget is needed, because the same command would end in the same place."""
     code, _, err = command("sync", "--max-requests", "1", simulator=serve(nine_windows(3)), **QUARTER)
 
     assert code == 4
-    assert "with a larger one: it was used up before a window was finished" in err
+    assert "with a larger budget: this one was used up before a window was finished" in err
 
 
 def run_in_process(*arguments: str, **streams: Any) -> tuple[int, str, str]:
@@ -304,8 +319,8 @@ def run_in_process(*arguments: str, **streams: Any) -> tuple[int, str, str]:
     return ran.returncode, ran.stdout or "", ran.stderr or ""
 
 
-def test_output_that_nobody_can_take_is_no_traceback() -> None:
-    """A full disk under the result is told in one line."""
+def test_full_disk_behind_stdout_is_no_traceback() -> None:
+    """A full disk behind stdout is reported in one line."""
     with Path("/dev/full").open("w") as full:
         code, _, err = run_in_process("status", "--json", stdout=full)
 
@@ -315,7 +330,7 @@ def test_output_that_nobody_can_take_is_no_traceback() -> None:
 
 
 def test_closed_standard_error_stops_nothing(serve: Serve) -> None:
-    """A run that may say nothing still loads."""
+    """A run with a closed stderr still loads."""
     environment = {**os.environ, **environment_for(serve(tenant_of(10)))}
 
     ran = subprocess.run(
@@ -353,7 +368,7 @@ def test_missing_key_names_the_settings_to_set(command: Command) -> None:
 
 
 def test_wrong_key_fails_without_a_retry_and_names_the_causes(serve: Serve, command: Command) -> None:
-    """A 401 is told with Gong's text, its request id and what to check; exit code 1."""
+    """A 401 is reported with Gong's text, its request id and what to check; exit code 1."""
     simulator = serve(Tenant())
 
     code, out, err = command(
@@ -385,7 +400,7 @@ def test_no_network_is_one_clear_line(command: Command) -> None:
 
 @contextmanager
 def opened_by_another(*, read_only: bool) -> Iterator[int]:
-    """Has a program of its own hold the DuckDB file; yields its PID."""
+    """Another program keeps the DuckDB file open; yields its PID."""
     code = f"import duckdb; c = duckdb.connect('gong_calls.duckdb', {read_only}); print(1, flush=True); input()"
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with holder:
@@ -399,22 +414,22 @@ def test_what_only_reads_takes_the_file_beside_readers(
     serve: Serve, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Status and a plan need a file that can be read; they wait for no dashboard."""
-    monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(warehouse, "_PATIENCE_SECONDS", 0.0)
     simulator = serve(tenant_of(100))
     assert command("sync", simulator=simulator)[0] == 0
 
     with opened_by_another(read_only=True):
-        told = command("status", "--json")[:2]
+        shown = command("status", "--json")[:2]
         planned = command("backfill", "--plan", "--from", iso(END - timedelta(days=60)), simulator=simulator)[0]
         refused = command("sync", simulator=simulator)[0]
 
-    assert (told[0], json.loads(told[1])["rows"]) == (0, 100)
+    assert (shown[0], json.loads(shown[1])["rows"]) == (0, 100)
     assert (planned, refused) == (0, 1)
 
 
 def test_locked_file_names_the_holder(serve: Serve, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A DuckDB file that another program has open is told with that program's PID; the next sync loses nothing."""
-    monkeypatch.setattr(pipeline, "_PATIENCE_SECONDS", 0.0)
+    """If another program has the DuckDB file open, the error names its PID; the next sync loses nothing."""
+    monkeypatch.setattr(warehouse, "_PATIENCE_SECONDS", 0.0)
     simulator = serve(tenant_of(100))
     with opened_by_another(read_only=False) as pid:
         code, _, err = command("sync", simulator=simulator)
@@ -425,8 +440,8 @@ def test_locked_file_names_the_holder(serve: Serve, command: Command, monkeypatc
     assert (after, "100 calls received" in out) == (0, True)
 
 
-def test_file_held_in_another_container(serve: Serve, command: Command) -> None:
-    """DuckDB then knows neither name nor PID of the holder; a run waits for it all the same, and says what is wrong."""
+def test_file_open_in_another_container(serve: Serve, command: Command) -> None:
+    """DuckDB then knows neither name nor PID of the program; a run still waits, and says what is wrong."""
     alone = ["unshare", "--pid", "--fork", "--mount-proc"]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
         pytest.skip("processes may not be unshared here")
@@ -456,8 +471,8 @@ def test_folder_that_cannot_be_written_is_one_clear_line(serve: Serve, command: 
     assert "/proc/nowhere" in err
 
 
-def test_second_run_at_the_same_time_leaves_and_says_who_holds_the_dataset(serve: Serve, command: Command) -> None:
-    """The second of two runs leaves at once with the holder's PID and sends nothing; the first is not disturbed."""
+def test_second_run_at_the_same_time_ends_and_names_the_first(serve: Serve, command: Command) -> None:
+    """The second of two runs ends at once, names the first one's PID and sends nothing; the first is not disturbed."""
     gate = Gate()
     simulator = serve(tenant_of(300), clock=gate)
     first = start_process("sync", **environment_for(simulator))
@@ -472,8 +487,8 @@ def test_second_run_at_the_same_time_leaves_and_says_who_holds_the_dataset(serve
     assert "300 calls received" in out
 
 
-def test_interrupt_loads_what_was_walked(serve: Serve, command: Command) -> None:
-    """SIGTERM ends the run soon, with exit code 143 and the finished windows loaded; the next run completes it."""
+def test_interrupt_loads_what_was_fetched(serve: Serve, command: Command) -> None:
+    """SIGTERM ends the run soon, with exit code 143 and the finished windows loaded; the next run loads the rest."""
     unanswered = Fault(kind="slow", seconds=3600.0, numbers=range(5, 100))
     simulator = serve(nine_windows(), faults=(unanswered,))
     # at this rate few windows are in flight, so that the fifth means that one is finished
@@ -514,7 +529,7 @@ def test_exhausted_quota_is_exit_code_4_with_the_time_to_come_back(serve: Serve,
 
 
 def test_default_rate_is_three_requests_a_second(serve: Serve) -> None:
-    """Without a setting the requests reach the server at that rate; `test_walk` holds every single second to it."""
+    """Without a setting the requests reach the server at that rate; `test_fetch` holds every single second to it."""
     simulator = serve(nine_windows())
     environment = environment_for(simulator, **QUARTER)
     del environment["SOURCES__GONG__REQUESTS_PER_SECOND"]
@@ -531,7 +546,7 @@ def test_default_rate_is_three_requests_a_second(serve: Serve) -> None:
 def test_no_secret_in_any_output_or_file(
     serve: Serve, command: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The secret stands in no output at debug level, no database and no working file, whether runs succeed or fail."""
+    """The secret is in no output at debug level, no database and no working file, whether runs succeed or fail."""
     caplog.set_level(logging.DEBUG)
     gate = Gate()
     simulator = serve(tenant_of(300), access_key_secret=SECRET, clock=gate)
@@ -550,7 +565,7 @@ def test_no_secret_in_any_output_or_file(
         outputs += output
 
     needles = [SECRET.encode(), base64.b64encode(f"key:{SECRET}".encode())]
-    assert (whole.returncode, codes) == (0, [3, 1])
+    assert (whole.returncode, codes) == (0, [1, 1])
     assert "/v2/calls" in caplog.text
     assert "/v2/calls" in outputs[3]
     for text in (*outputs, caplog.text):
@@ -576,7 +591,7 @@ def test_demo_shows_results_and_the_next_step(command: Command) -> None:
 def test_help_imports_nothing_heavy() -> None:
     """`--help` and the package's import cost no dlt, duckdb, pyarrow, requests or pendulum."""
     heavy = {"dlt", "duckdb", "pyarrow", "requests", "pendulum", "rich"}
-    for code in ("import gong_source", "import gong_source.cli.main as c; c._parser().format_help()"):
+    for code in ("import gong_source", "from gong_source.cli.parser import build_parser; build_parser().format_help()"):
         loaded = subprocess.run(
             [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
             capture_output=True,
@@ -588,7 +603,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("chosen", [None, "true"])
 def test_telemetry_is_off_unless_its_user_switches_it_on(serve: Serve, chosen: str | None) -> None:
-    """A run starts no thread of dlt's telemetry; the user's own setting is kept to."""
+    """A run starts no thread of dlt's telemetry, unless the user's own setting says so."""
     code = """
 import threading
 from gong_source import sync
@@ -604,3 +619,118 @@ print(anon_tracker._ANON_TRACKER_ENDPOINT is not None, anon_tracker._THREAD_POOL
     )
 
     assert ran.stdout.split()[-1] == str(chosen == "true")
+
+
+def test_misspelt_settings_get_a_warning(serve: Serve) -> None:
+    """A name that nothing reads is reported with the nearest known one, from the environment and from toml files."""
+    Path(".dlt").mkdir()
+    Path(".dlt/config.toml").write_text("[sources.gong]\nlookbak_days = 3\n[sources.gong.calls]\nx = 1\n")
+    Path(".dlt/secrets.toml").write_text("[sources.gong.credentials]\nacces_key = 'k'\n")
+    names = {"SNAPSHOT_HOUR": "3", "CREDENTIALS__BASE_ULR": "http://x", "SCHEMA_CONTRACT": "evolve"}
+    environment = {f"SOURCES__GONG__{name}": value for name, value in names.items()}
+
+    arguments = ("sync", "--resources", "workspaces")
+    process = start_process(*arguments, **environment_for(serve(Tenant()), **environment))
+    _, err = process.communicate(timeout=120)
+
+    assert process.returncode == 0
+    assert [line.partition("unknown setting ")[2] for line in err.splitlines() if "unknown setting" in line] == [
+        "sources.gong.credentials.acces_key, it has no effect; did you mean access_key?",
+        "SOURCES__GONG__CREDENTIALS__BASE_ULR, it has no effect; did you mean BASE_URL?",
+        "sources.gong.lookbak_days, it has no effect; did you mean lookback_days?",
+        "SOURCES__GONG__SNAPSHOT_HOUR, it has no effect; did you mean SNAPSHOT_HOURS?",
+    ]
+
+
+def test_ctrl_c_before_the_run_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt while a command is still starting ends with exit code 130, without a traceback."""
+
+    def interrupted(_args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(COMMANDS, "status", interrupted)
+
+    assert command("status") == (130, "", "gong-source: interrupted\n")
+
+
+def test_resources_option_chooses_what_is_loaded(serve: Serve, command: Command) -> None:
+    """`--resources` comes before the setting, in every command that takes it."""
+    simulator = serve(Tenant(users=3))
+
+    code, out, _ = command("sync", "--json", "--resources", "users,workspaces", simulator=simulator)
+    status = command("status", "--json", "--resources", "workspaces")[1]
+    verified = command("verify", "--resources", "users", simulator=simulator)[1]
+
+    assert code == 0
+    assert json.loads(out)["resources"]["users"]["received"] == 3
+    assert {request.path for request in simulator.requests} == {"/v2/users", "/v2/workspaces"}
+    assert list(json.loads(status)["resources"]) == ["workspaces"]
+    assert "users: clean. Gong lists 3 users and the warehouse has all of them" in verified
+
+
+def test_check_shows_one_line_for_each_resource(serve: Serve, command: Command) -> None:
+    """Records, or the scope that is missing; a chosen resource without its scope makes the check incomplete."""
+    simulator = serve(tenant_of(30), scopes=frozenset({"api:calls:read:basic", "api:workspaces:read"}))
+
+    default = command("check", simulator=simulator)
+    several = command("check", "--resources", "calls,users", simulator=simulator)
+    only = command("check", "--resources", "users", simulator=simulator)
+    as_json = json.loads(command("check", "--json", simulator=simulator)[1])
+
+    assert default[0] == 0
+    lines = {line.split()[0]: line for line in default[1].splitlines()[1:]}
+    assert "Gong lists 30 calls in the last 30 days" in lines["calls"]
+    assert "the key lacks the scope api:users:read" in lines["users"]
+    assert "(not chosen)" in lines["users"]
+    assert "Gong lists 1 workspace" in lines["workspaces"]
+    assert several[0] == 3
+    assert "the key lacks api:users:read" in several[1]
+    assert only[0] == 1
+    assert "api:users:read" in only[2]
+    assert as_json["calls"] == 30
+    assert {part["name"]: part["granted"] for part in as_json["resources"]} == {
+        "calls": True,
+        "users": False,
+        "workspaces": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["synk"], "did you mean sync?"),
+        (["sync", "--destinaton", "duckdb"], "did you mean --destination?"),
+        (["sync", "--destinaton=duckdb"], "did you mean --destination?"),
+        (["verify", "--repare"], "did you mean --repair?"),
+        (["frobnicate"], "see gong-source --help"),
+        (["sync", "--dest", "duckdb"], "unrecognized arguments: --dest"),
+        (["sync", "--max-requests", "0"], "'0' is not a whole number of at least 1"),
+    ],
+)
+def test_misspelt_commands_and_options(arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The nearest command or option is named, with the usage of that command; nothing is guessed."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert hint in error
+    assert f"usage: gong-source{' ' + arguments[0] if len(arguments) > 1 else ''}" in error
+
+
+def test_dates_are_in_the_setting_time_zone(serve: Serve, command: Command) -> None:
+    """`--from` and `--to` take months and words; without an offset they are in `time_zone`."""
+    simulator = serve(Tenant())
+
+    code, _, _ = command(
+        *("backfill", "--from", "2026-01", "--to", "2026-02-01"),
+        simulator=simulator,
+        SOURCES__GONG__TIME_ZONE="Europe/Berlin",
+    )
+    unknown = command("sync", simulator=simulator, SOURCES__GONG__TIME_ZONE="Europe/Berln")
+
+    asked = simulator.requests[0].query
+    assert code == 0
+    assert (asked["fromDateTime"], asked["toDateTime"]) == ("2025-12-31T23:00:00Z", "2026-01-31T23:00:00Z")
+    assert unknown[0] == 2
+    assert "did you mean Europe/Berlin" in unknown[2]

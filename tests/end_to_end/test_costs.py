@@ -13,17 +13,19 @@ from typing import Any
 import dlt
 import pytest
 
-from gong_source.api.client import CALLS as CALLS_ENDPOINT
 from gong_source.api.client import Page
-from gong_source.api.fetch import Walk
+from gong_source.api.endpoints import CALLS as CALLS_ENDPOINT
+from gong_source.api.fetch import Fetch
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Transport
-from gong_source.rows import calls_batch, page_times
+from gong_source.call_time import Converter, page_times, read_batch
+from gong_source.connection import connect
+from gong_source.package import WindowPackage
+from gong_source.resources.calls import CALLS
 from gong_source.runs.run import Control
 from gong_source.runs.sync import sync
-from gong_source.settings import connect
 from gong_source.simulator import Simulator, Tenant
-from gong_source.source import CallsConverter, CallsPackage, chunk_source
+from gong_source.source import chunk_source
 from gong_source.windows import Window
 
 Serve = Callable[..., Simulator]
@@ -53,12 +55,12 @@ HEAVY = {"dlt", "duckdb", "gong_source.simulator", "orjson", "pendulum", "pyarro
     ],
 )
 def test_start_up_imports_nothing_heavy(code: str) -> None:
-    """What asks for no data starts without dlt, Arrow, a database, an HTTP client or the simulator."""
+    """Commands that need no data start without dlt, Arrow, a database, an HTTP client or the simulator."""
     assert loaded_modules(code) & HEAVY == set()
 
 
 def test_sync_imports_no_simulator_and_no_terminal() -> None:
-    """A run does not pay for what only demos, tests and people at a terminal need."""
+    """A run does not import what only demos, tests and terminals need."""
     modules = loaded_modules("import gong_source.runs.sync")
 
     assert modules & {"gong_source.simulator", "rich", "IPython"} == set()
@@ -91,9 +93,9 @@ def test_tables_handed_to_dlt(serve: Serve, settings_for: Callable[..., Any]) ->
     """Few and large: at most one for 25,000 calls, and one each for the schema, the rest and the ledger."""
     simulator = serve(Tenant.generate(30_000, start=START, end=END, shape="business"))
     client = connect(settings_for(simulator, requests_per_second=100_000.0))
-    converter = CallsConverter(client, "started")
-    walk = Walk(client, CALLS_ENDPOINT, [YEAR], converter, page_times)
-    package = CallsPackage(walk, converter, mode="sync", watermark=START)
+    converter = Converter(client, CALLS, "started")
+    fetch = Fetch(client, CALLS_ENDPOINT, [YEAR], converter, page_times)
+    package = WindowPackage(fetch, converter, mode="sync", watermark=START)
     given: list[Any] = []
 
     def seen(item: Any) -> Any:
@@ -105,7 +107,7 @@ def test_tables_handed_to_dlt(serve: Serve, settings_for: Callable[..., Any]) ->
     try:
         dlt.pipeline("costs", destination="duckdb").extract(source)
     finally:
-        walk.close()
+        fetch.close()
         client.transport.close()
 
     assert sum(len(item) for item in given if "call_time" in item.column_names) == 30_000
@@ -116,20 +118,20 @@ def test_package_is_bounded_in_bytes(serve: Serve, settings_for: Callable[..., A
     """A package takes the next window only if it stays within its bytes, and one at least; the next takes the rest."""
     simulator = serve(Tenant.generate(2000, start=START, end=END))
     client = connect(settings_for(simulator, requests_per_second=100_000.0))
-    converter = CallsConverter(client, "started")
-    walk = Walk(client, CALLS_ENDPOINT, [YEAR], converter, page_times)
-    small = CallsPackage(walk, converter, mode="backfill", max_bytes=1)
-    rest = CallsPackage(walk, converter, mode="backfill", max_bytes=1e9)
+    converter = Converter(client, CALLS, "started")
+    fetch = Fetch(client, CALLS_ENDPOINT, [YEAR], converter, page_times)
+    small = WindowPackage(fetch, converter, mode="backfill", max_bytes=1)
+    rest = WindowPackage(fetch, converter, mode="backfill", max_bytes=1e9)
     try:
         for number, package in enumerate((small, rest)):
             dlt.pipeline(f"bytes_{number}", destination="duckdb").extract(chunk_source(package, START))
     finally:
-        walk.close()
+        fetch.close()
         client.transport.close()
 
     assert len(small.rows) == 1
     assert len(rest.rows) > 1
-    assert 0 < small.calls == 2000 - rest.calls
+    assert 0 < small.records == 2000 - rest.records
 
 
 @contextmanager
@@ -149,20 +151,20 @@ def python_steps() -> Iterator[Counter[str]]:
 
 
 def test_steps_of_python_per_call() -> None:
-    """Ordinary calls reach Arrow all at once, so that Python calls few functions for each of them."""
+    """Ordinary calls are converted all at once, so Python calls few functions per call."""
     tenant = Tenant.generate(2000, start=START, end=END)
     records = [tenant.served(call_id) for call_id in tenant.calls]
     pages = [Page(records[i : i + 100], 2000, None, "r", "calls", b"{}") for i in range(0, 2000, 100)]
 
     with python_steps() as steps:
-        batch = calls_batch(pages, YEAR, "started")
+        batch = read_batch(CALLS, pages, YEAR, "started")
 
     assert len(batch.table) == 2000
     assert steps.total() / 2000 < 12  # looking at each value took 32
 
 
 def test_steps_of_python_per_request(serve: Serve) -> None:
-    """A request goes out by urllib3 alone: what a session of requests does around it costs as much again."""
+    """A request uses urllib3 alone: a session of requests would cost as much again."""
     simulator = serve(Tenant.generate(100, start=START, end=END))
     transport = Transport(simulator.base_url, "key", "secret", throttle=Throttle(100_000.0))
     transport.send("GET", "/v2/calls")  # connects

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from gong_source.api.plan import TARGET_CALLS
+from gong_source.api.plan import TARGET_RECORDS
+from gong_source.dates import parse
 from gong_source.simulator import Tenant
-from gong_source.windows import Window, intersect, iso, parse
+from gong_source.windows import Window, intersect, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +42,9 @@ import os
 os.chdir(folder)
 os.environ.update(environment)
 from gong_source import backfill, sync, Window
-from gong_source.runs import load as chunks
-from gong_source.windows import parse
-chunks._CALLS_PER_CHUNK = chunk  # several packages in the seconds that a test may take
+from gong_source.runs import load
+from gong_source.dates import parse
+load._RECORDS_PER_CHUNK = chunk  # several packages in the seconds that a test may take
 result = sync() if command == "sync" else backfill(parse(start), parse(end))
 assert result.status == "done", result
 """
@@ -80,7 +81,7 @@ def spawn() -> Callable[..., BaseProcess]:
 
 
 def calls() -> list[tuple[Any, ...]]:
-    """The table, without the column that tells which load wrote a row."""
+    """The table, without the column with the load that wrote a row."""
     with duckdb.connect(str(FILE), read_only=True) as connection:
         return connection.execute("select * exclude (_dlt_load_id) from gong.calls order by id").fetchall()
 
@@ -89,7 +90,7 @@ def committed() -> list[Window]:
     """The windows in the ledger; none if there is no file or no ledger yet."""
     try:
         with duckdb.connect(str(FILE), read_only=True) as connection:
-            found = connection.execute("select window_start, window_end from gong.call_windows").fetchall()
+            found = connection.execute("select window_start, window_end from gong.fetched_windows").fetchall()
     except (duckdb.IOException, duckdb.CatalogException):
         return []
     return [Window(start.astimezone(UTC), end.astimezone(UTC)) for start, end in found]
@@ -104,9 +105,9 @@ def asked(simulator: Simulator) -> list[Window]:
 def test_killed_runs_end_in_the_undisturbed_table(
     serve: Serve, spawn: Callable[..., BaseProcess], own_place: Path, command: str
 ) -> None:
-    """Whatever the moment of the kill, and whether the working folder survives it, the next run makes it good.
+    """Whatever the moment of the kill, with or without the working folder, the next run completes the work.
 
-    What was committed is not asked for again, and at most one chunk's worth of requests is sent twice.
+    Committed time is not fetched again, and at most one chunk's requests are sent twice.
     """
     tenant = Tenant.generate(CALLS, start=START, end=END, seed=20)
     simulator = serve(tenant)
@@ -138,8 +139,8 @@ def test_killed_runs_end_in_the_undisturbed_table(
         assert calls() == expected
         if command == "backfill":
             assert intersect(asked(simulator), safe) == []
-        # a chunk ends with a whole window, and while it is loaded three more are walked; a sync repeats the lookback
+        # a chunk ends with a whole window, and while it is loaded three more are fetched; a sync repeats the lookback
         lookback = 0 if command == "backfill" else needed * 8 / 20  # days
         repeated = sent + len(simulator.requests) - needed
-        assert repeated <= (CHUNK + 4 * TARGET_CALLS) / 100 + lookback
+        assert repeated <= (CHUNK + 4 * TARGET_RECORDS) / 100 + lookback
         print(f"kill {kill + 1}: {sent} requests before it, {len(simulator.requests)} after, {repeated} repeated")

@@ -87,7 +87,7 @@ def test_two_empty_machines_at_the_same_moment_lose_nothing(
     own_place: Path,
     dataset: str,
 ) -> None:
-    """The one that comes second leaves with DatasetLocked; run again, it finds all that the first one loaded."""
+    """The second one ends with DatasetLocked; run again, it finds everything that the first one loaded."""
     place = place_for(destination, request, own_place, dataset)
     tenant = Tenant.generate(100, start=days_ago(10), end=END, seed=race)
     simulator = serve(tenant)

@@ -1,17 +1,23 @@
-"""The tables: every column declared once, in the words of the API where it holds an API field."""
+"""The declarations: every column declared once, in the words of the API where it holds a field of the API."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
-from gong_source.resources import declare as tables
-from gong_source.resources.declare import CALL_WINDOWS, CALLS, Column, Table
+from gong_source.resources import BOOKKEEPING, RESOURCES, TABLES
+from gong_source.resources.bookkeeping import FETCHED_WINDOWS
+from gong_source.resources.calls import CALLS
+from gong_source.resources.people import USERS
 from gong_source.simulator.call import API_FIELDS
 
-ALL = [value for value in vars(tables).values() if isinstance(value, Table)]
-COLUMNS = [(table, column) for table in ALL for column in table.columns]
+if TYPE_CHECKING:
+    from gong_source.resources.declare import Column, Resource, Table
+
+COLUMNS = [(table, column) for table in TABLES for column in table.columns]
+OF_RECORDS = {resource.table.name for resource in RESOURCES.values()}
 
 
 def snake(field: str) -> str:
@@ -19,41 +25,63 @@ def snake(field: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", field).lower()
 
 
-def test_every_documented_field_has_its_column() -> None:
+def test_every_documented_field_of_a_call_has_its_column() -> None:
     """All twenty fields that Gong documents for a call are columns, in its order, under its names in snake case."""
-    assert tuple(CALLS.fields) == API_FIELDS
-    assert [column.name for column in CALLS.fields.values()] == [snake(field) for field in API_FIELDS]
+    assert tuple(CALLS.table.fields) == API_FIELDS
+    assert [column.name for column in CALLS.table.fields.values()] == [snake(field) for field in API_FIELDS]
 
 
 @pytest.mark.parametrize("field", [field for field in API_FIELDS if field == "id" or field.endswith("Id")])
 def test_ids_are_text(field: str) -> None:
     """Ids have up to 20 digits, more than any integer column holds."""
-    assert CALLS.fields[field].type == "text"
+    assert CALLS.table.fields[field].type == "text"
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=lambda value: value.name)
 def test_column(table: Table, column: Column) -> None:
-    """A column's name is plain in every warehouse, its meaning is told, and times say that they are UTC."""
+    """A column's name is plain in every warehouse, its meaning is described, and times say that they are UTC."""
     assert re.fullmatch(r"[a-z][a-z0-9_]*", column.name)
     assert not column.name.startswith("_dlt")
     assert column.description.endswith(".")
     assert column.type != "timestamp" or "UTC" in column.description
-    assert (column.field is None) or table is CALLS
+    assert (column.field is None) or table.name in OF_RECORDS
 
 
-@pytest.mark.parametrize("table", ALL, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_table(table: Table) -> None:
-    """A table has one name for each column, and its first one is a key of text."""
-    names = [column.name for column in table.columns]
-
-    assert len(set(names)) == len(names)
-    assert table.primary_key == names[0]
+    """A table has one name for each column, its first column is text, and its key is made of its columns."""
+    assert len(set(table.names)) == len(table.names)
+    assert set(table.primary_key) <= set(table.names)
+    assert table.primary_key[0] == table.names[0]
     assert table.columns[0].type == "text"
     assert table.description.endswith(".")
 
 
+@pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+def test_resource(resource: Resource) -> None:
+    """A resource is named like its table, is keyed by Gong's id, keeps unknown fields, and marks deletions."""
+    (key,) = resource.table.primary_key
+
+    assert resource.name == resource.table.name
+    assert resource.table.columns[0].field
+    assert key == "id"
+    assert {"extra", "deleted_at"} <= set(resource.table.names)
+    assert resource.scope.startswith("api:")
+    assert not resource.windowed or resource.time_column in resource.table.names
+    assert resource.count(1) == f"1 {resource.one}"
+    assert resource.count(2000) == f"2,000 {resource.many}"
+
+
+def test_history_watches_columns_of_its_resource() -> None:
+    """What a history keeps are columns of the record's own table."""
+    assert USERS.history is not None
+    assert USERS.history.watched == ["manager_id", "title", "is_active"]
+    assert set(USERS.history.watched) <= set(USERS.table.names)
+
+
 def test_names() -> None:
     """The tables that others build upon keep their names."""
-    assert (CALLS.name, CALL_WINDOWS.name) == ("calls", "call_windows")
-    assert len({table.name for table in ALL}) == len(ALL)
-    assert CALL_WINDOWS.fields == {}
+    assert [*RESOURCES] == ["calls", "users", "workspaces"]
+    assert [table.name for table in BOOKKEEPING] == ["fetched_windows", "arrivals", "verifications"]
+    assert len({table.name for table in TABLES}) == len(TABLES)
+    assert FETCHED_WINDOWS.fields == {}

@@ -1,4 +1,4 @@
-"""`backfill`: ranges made complete, resumed, never asked for twice."""
+"""`backfill`: ranges are loaded completely, resumed, and never fetched twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tenants import END, QUARTER_BEGINS, nine_windows
 
 from gong_source import ConfigurationError, Control, Window, backfill, plan_backfill, status, sync
-from gong_source.api.plan import TARGET_CALLS
+from gong_source.api.plan import TARGET_RECORDS
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import iso
 
@@ -32,13 +32,13 @@ def days_ago(days: float) -> datetime:
 
 
 def ids() -> list[str]:
-    """The ids in the table, in order; an id that stands there twice would show."""
+    """The ids in the table, in order; a duplicate would show."""
     with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:
         return [row[0] for row in connection.execute("select id from gong.calls order by id").fetchall()]
 
 
 def test_range_is_complete_and_the_second_run_costs_no_request(serve: Serve, settings_for: SettingsFor) -> None:
-    """All calls of the range and no other; the same command again asks for nothing; --refresh asks for all."""
+    """All calls of the range and no other. The same command again sends no request; --refresh fetches all again."""
     tenant = Tenant.generate(3000, start=days_ago(800), end=END, seed=1)
     simulator = serve(tenant)
     settings = settings_for(simulator)
@@ -53,13 +53,13 @@ def test_range_is_complete_and_the_second_run_costs_no_request(serve: Serve, set
     assert first.status == second.status == third.status == "done"
     assert loaded == sorted(inside)
     assert (second.requests, second.windows) == (0, 0)
-    assert "covered already" in second.notes[0]
+    assert "loaded already" in second.notes[0]
     assert third.calls_received == first.calls_received == len(loaded)
     assert third.calls_changed == 0
 
 
 def test_what_any_run_covered_is_subtracted(serve: Serve, settings_for: SettingsFor) -> None:
-    """After a sync and another backfill only the rest is asked for, and the watermark stays where the sync left it."""
+    """After a sync and another backfill only the rest is fetched, and the watermark stays where the sync left it."""
     tenant = Tenant.generate(2000, start=days_ago(400), end=END, seed=2)
     simulator = serve(tenant)
     settings = settings_for(simulator, start_date=iso(days_ago(50)))
@@ -70,14 +70,14 @@ def test_what_any_run_covered_is_subtracted(serve: Serve, settings_for: Settings
 
     assert list(rest.ranges) == [Window(days_ago(400), days_ago(200)), Window(days_ago(150), days_ago(50))]
     assert ids() == sorted(tenant.calls)
-    assert status().watermark == synced.watermark
-    assert status().gaps == []
+    assert status().resources["calls"].watermark == synced.watermark
+    assert status().resources["calls"].gaps == []
 
 
 def test_backfill_of_recent_days_does_not_hide_late_calls_from_the_first_sync(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """What a backfill asked for less than the lookback after it happened, the next sync asks for again."""
+    """Time that a backfill fetched within the lookback is fetched again by the next sync."""
     tenant = Tenant.generate(300, start=days_ago(30), end=END, seed=3)
     simulator = serve(tenant)
     settings = settings_for(simulator, start_date=iso(days_ago(30)))
@@ -93,7 +93,7 @@ def test_backfill_of_recent_days_does_not_hide_late_calls_from_the_first_sync(
 
 
 def test_plan_asks_for_little_and_loads_nothing(serve: Serve, settings_for: SettingsFor) -> None:
-    """--plan tells calls, windows, requests, time and quota for one request per missing range."""
+    """--plan shows calls, windows, requests, time and quota, with one request per missing range."""
     tenant = Tenant.generate(20_000, start=days_ago(365), end=END, seed=4)
     simulator = serve(tenant)
     settings = settings_for(simulator, requests_per_second=3.0, daily_request_budget=100)
@@ -101,12 +101,12 @@ def test_plan_asks_for_little_and_loads_nothing(serve: Serve, settings_for: Sett
     plan = plan_backfill(days_ago(365), END, settings=settings)
 
     assert len(simulator.requests) == plan.requests_used == 1
-    assert plan.calls == 20_000
-    assert plan.windows == 20_000 / TARGET_CALLS
+    assert plan.records == {"calls": 20_000}
+    assert plan.windows == 20_000 / TARGET_RECORDS
     assert 200 <= plan.requests <= 210
     assert plan.seconds == pytest.approx(plan.requests / 3)
     assert plan.days == pytest.approx(plan.requests / 100)
-    assert status().rows == 0
+    assert status().resources["calls"].rows == 0
 
 
 def test_plan_of_what_is_covered_asks_for_nothing(serve: Serve, settings_for: SettingsFor) -> None:
@@ -118,11 +118,11 @@ def test_plan_of_what_is_covered_asks_for_nothing(serve: Serve, settings_for: Se
 
     plan = plan_backfill(days_ago(300), days_ago(200), settings=settings)
 
-    assert (plan.ranges, plan.requests, len(simulator.requests)) == ([], 0, 0)
+    assert (plan.ranges, plan.requests, len(simulator.requests)) == ({"calls": []}, 0, 0)
 
 
 def test_end_in_the_future_covers_up_to_now_only(serve: Serve, settings_for: SettingsFor) -> None:
-    """Time to come never counts as covered."""
+    """Future time never counts as covered."""
     simulator = serve(Tenant())
 
     result = backfill(days_ago(1), END + timedelta(days=30), settings=settings_for(simulator))
@@ -133,7 +133,7 @@ def test_end_in_the_future_covers_up_to_now_only(serve: Serve, settings_for: Set
 
 
 def test_request_budget_of_a_run_ends_it_cleanly_and_the_next_goes_on(serve: Serve, settings_for: SettingsFor) -> None:
-    """--max-requests: never more are sent, what was walked is loaded, and finished windows are not asked for again."""
+    """--max-requests: never more are sent, what was fetched is loaded, and finished windows are not fetched again."""
     tenant = Tenant.generate(4500, start=days_ago(300), end=days_ago(30), seed=6)
     simulator = serve(tenant)
     settings = settings_for(simulator)
@@ -149,14 +149,14 @@ def test_request_budget_of_a_run_ends_it_cleanly_and_the_next_goes_on(serve: Ser
 
     assert result.status == "done"
     assert ids() == sorted(tenant.calls)
-    # a window that the budget cut off is walked again: with so few requests one at a time is in flight
+    # a window that the budget cut off is fetched again: with so few requests one at a time is in flight
     assert needed <= 45 * 2
 
 
 def test_daily_quota_is_finished_over_several_days(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A used-up day of the server ends the run at once; the runs of the next days finish the range."""
+    """If the day's quota is used up, the run ends at once; the runs of the next days finish the range."""
     tenant = nine_windows(pages=2)
     clock = {"now": END.timestamp()}
     # of nine windows with two pages each, ten answers finish one at the least
@@ -183,7 +183,7 @@ def test_daily_quota_is_finished_over_several_days(
 def test_daily_budget_leaves_room_for_others_and_is_known_across_machines(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The budget of a day holds over runs and machines, by the ledger."""
+    """The budget of a day counts over runs and machines, by the ledger."""
     tenant = Tenant.generate(9000, start=days_ago(300), end=days_ago(30), seed=8)
     simulator = serve(tenant)
     settings = settings_for(simulator, daily_request_budget=60)
@@ -201,7 +201,7 @@ def test_daily_budget_leaves_room_for_others_and_is_known_across_machines(
 
 
 def test_expired_page_cursor_costs_its_window_only(serve: Serve, settings_for: SettingsFor) -> None:
-    """A cursor that expires in mid-walk has that window walked again, and no other."""
+    """A page cursor that expires in the middle of a window has that window fetched again, and no other."""
     tenant = Tenant.generate(2700, start=days_ago(300), end=days_ago(30), seed=9)
     simulator = serve(tenant, faults=(Fault(kind="expire_cursor", times=1),))
 
@@ -216,10 +216,10 @@ def test_expired_page_cursor_costs_its_window_only(serve: Serve, settings_for: S
     assert max(asked.values()) == 2
 
 
-def test_stop_event_ends_the_run_and_keeps_what_was_walked(serve: Serve, settings_for: SettingsFor) -> None:
-    """Control.stopped ends a run between requests; the result says so, and the next run goes on."""
+def test_stop_event_ends_the_run_and_keeps_what_was_fetched(serve: Serve, settings_for: SettingsFor) -> None:
+    """Control.stopped ends a run between requests; the result says so, and the next run continues."""
     tenant = nine_windows(pages=2)
-    # the last window is never walked to its end before the stop
+    # the last window is never fetched to its end before the stop
     simulator = serve(tenant, faults=(Fault(kind="slow", seconds=3600.0, numbers=range(18, 99)),))
     stopped = threading.Event()
     seen: list[Any] = []
@@ -235,6 +235,6 @@ def test_stop_event_ends_the_run_and_keeps_what_was_walked(serve: Serve, setting
 
     assert (first.status, first.interrupted) == ("paused", True)
     assert 0 < first.calls_received < len(tenant)
-    assert seen[0].calls > 0
+    assert seen[0].records > 0
     assert second.status == "done"
     assert ids() == sorted(tenant.calls)

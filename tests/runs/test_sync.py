@@ -12,7 +12,8 @@ import pytest
 from tenants import END, QUARTER_BEGINS, days_ago, nine_windows, truth
 
 from gong_source import ConfigurationError, Control, Target, Window, status, sync
-from gong_source.resources.declare import CALL_WINDOWS, CALLS
+from gong_source.resources.bookkeeping import FETCHED_WINDOWS
+from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import iso, now
 
@@ -37,7 +38,7 @@ def rows(sql: str, file: Path = FILE) -> list[tuple[Any, ...]]:
 
 def table(file: Path = FILE) -> dict[str, dict[str, Any]]:
     """The loaded calls by id, each in the shape that Gong served it, with instants for times."""
-    columns = CALLS.fields
+    columns = CALLS.table.fields
     loaded = {}
     for *values, extra in rows(f"select {', '.join(c.name for c in columns.values())}, extra from gong.calls", file):
         record = dict(zip(columns, values, strict=True))
@@ -61,17 +62,17 @@ def test_every_call_and_every_field_arrives(serve: Serve, settings_for: Settings
     timed = {i: call for i, call in tenant.calls.items() if call.scheduled or call.started}
     assert {i for i, call in timed.items() if filed[i] != tenant.effective_time(call, rule)} == set()
     untimed = [(filed[i], tenant.effective_time(call, rule)) for i, call in tenant.calls.items() if i not in timed]
-    windows = dict(rows("select window_start, window_end from gong.call_windows"))
+    windows = dict(rows("select window_start, window_end from gong.fetched_windows"))
     assert [(start, real) for start, real in untimed if not start <= real < windows[start]] == []
     assert len(untimed) > 10
-    assert result.surprises > 0
+    assert result.unmapped > 0
     assert len(simulator.requests) == result.requests <= 66
 
 
 def test_second_sync_with_nothing_new_is_one_request_and_rewrites_nothing(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """The lookback of under 100 calls is one request; no row changes; the watermark moves on."""
+    """A lookback of fewer than 100 calls is one request; no row changes; the watermark moves on."""
     tenant = Tenant.generate(300, start=days_ago(100), end=END, seed=1)
     simulator = serve(tenant)
     settings = settings_for(simulator, start_date=iso(days_ago(100)))
@@ -112,7 +113,7 @@ def test_late_edited_and_redated_calls_in_the_lookback_are_right_after_the_next_
 
 
 def test_first_run_that_finds_nothing_leaves_typed_tables(serve: Serve, settings_for: SettingsFor) -> None:
-    """Both tables exist with every column in its type, though Gong listed nothing; the window is in the ledger."""
+    """Both tables exist with every column in its type, although Gong listed nothing; the window is in the ledger."""
     simulator = serve(Tenant())
 
     result = sync(settings=settings_for(simulator, start_date=iso(days_ago(3))))
@@ -125,29 +126,29 @@ def test_first_run_that_finds_nothing_leaves_typed_tables(serve: Serve, settings
         "double": "DOUBLE",
         "bool": "BOOLEAN",
     }
-    for declared in (CALLS, CALL_WINDOWS):
+    for declared in (CALLS.table, FETCHED_WINDOWS):
         found = {name: kind for name, kind, *_ in rows(f"describe gong.{declared.name}")}
         assert {c.name: types[c.type] for c in declared.columns}.items() <= found.items()
-    assert rows("select rows, total_records, settled, mode from gong.call_windows") == [(0, 0, True, "sync")]
+    assert rows("select rows, total_records, settled, mode from gong.fetched_windows") == [(0, 0, True, "sync")]
 
 
-def test_ledger_tells_what_each_window_cost(serve: Serve, settings_for: SettingsFor) -> None:
-    """The ledger's requests add up to those the server saw, its rows to the calls, its windows to the range."""
+def test_ledger_has_the_cost_of_each_window(serve: Serve, settings_for: SettingsFor) -> None:
+    """The ledger's requests add up to those that the server got, its rows to the calls, its windows to the range."""
     tenant = Tenant.generate(4500, start=days_ago(20), end=END, seed=4)
     simulator = serve(tenant, faults=(Fault(kind="status", status=503, numbers=range(3, 6)),))
 
     result = sync(settings=settings_for(simulator, start_date=iso(days_ago(20))))
 
-    assert rows("select sum(requests), sum(rows), min(window_start), max(window_end) from gong.call_windows") == [
+    assert rows("select sum(requests), sum(rows), min(window_start), max(window_end) from gong.fetched_windows") == [
         (len(simulator.requests), 4500, days_ago(20), result.watermark)
     ]
     known = {request.request_id for request in simulator.requests}
-    ids = rows("select first_request_id, last_request_id from gong.call_windows")
+    ids = rows("select first_request_id, last_request_id from gong.fetched_windows")
     assert {i for pair in ids for i in pair} <= known
 
 
 def test_without_a_start_date_the_first_sync_says_what_it_takes(serve: Serve, settings_for: SettingsFor) -> None:
-    """The last 30 days, said aloud with the way to change it; later syncs go on from there and say nothing."""
+    """The last 30 days, with a note that says how to change that; later syncs continue from there without a note."""
     simulator = serve(Tenant.generate(200, start=days_ago(90), end=END, seed=5))
 
     first = sync(settings=settings_for(simulator))
@@ -161,7 +162,7 @@ def test_without_a_start_date_the_first_sync_says_what_it_takes(serve: Serve, se
 
 
 def test_start_date_moved_earlier_is_honoured(serve: Serve, settings_for: SettingsFor) -> None:
-    """The next sync asks for the new range and the lookback, and for nothing in between."""
+    """The next sync fetches the new range and the lookback, and nothing in between."""
     tenant = Tenant.generate(900, start=days_ago(300), end=END, seed=6)
     simulator = serve(tenant)
     sync(settings=settings_for(simulator, start_date=iso(days_ago(50))))
@@ -173,8 +174,8 @@ def test_start_date_moved_earlier_is_honoured(serve: Serve, settings_for: Settin
     assert table() == truth(tenant)
 
 
-def test_start_date_moved_later_leaves_a_gap_and_no_burden(serve: Serve, settings_for: SettingsFor) -> None:
-    """Where a first sync was cut short and less is wanted after all, the next ones ask for the lookback alone."""
+def test_start_date_moved_later_leaves_a_gap_and_no_further_requests(serve: Serve, settings_for: SettingsFor) -> None:
+    """After an interrupted first sync and a later start date, the next syncs fetch only the lookback."""
     tenant = Tenant.generate(3000, start=days_ago(300), end=END, seed=9)
     simulator = serve(tenant)
     cut_short = settings_for(simulator, start_date=iso(days_ago(300)))
@@ -189,7 +190,7 @@ def test_start_date_moved_later_leaves_a_gap_and_no_burden(serve: Serve, setting
     assert second.watermark is not None
     assert END <= first.watermark <= second.watermark
     assert len(simulator.requests) == 1
-    assert status().gaps != []
+    assert status().resources["calls"].gaps != []
     recent = {
         i for i, call in tenant.calls.items() if (tenant.effective_time(call, "documented") or END) >= days_ago(30)
     }
@@ -199,7 +200,7 @@ def test_start_date_moved_later_leaves_a_gap_and_no_burden(serve: Serve, setting
 
 
 def test_a_run_that_loads_nothing_says_that_nothing_is_covered(serve: Serve, settings_for: SettingsFor) -> None:
-    """A start date is no coverage."""
+    """A run that loaded nothing reports no watermark."""
     simulator = serve(Tenant(), faults=[Fault(kind="status", status=401)])
 
     result = sync(settings=settings_for(simulator, start_date=iso(days_ago(30))))
@@ -207,13 +208,13 @@ def test_a_run_that_loads_nothing_says_that_nothing_is_covered(serve: Serve, set
     assert (result.status, result.watermark) == ("failed", None)
 
 
-def test_clock_before_all_that_is_loaded_is_told(serve: Serve, settings_for: SettingsFor) -> None:
-    """A machine that has forgotten the time asks for nothing."""
+def test_clock_before_all_that_is_loaded_is_reported(serve: Serve, settings_for: SettingsFor) -> None:
+    """A machine whose clock is before all loaded data sends no request."""
     simulator = serve(Tenant.generate(10, start=days_ago(20), end=END, seed=1))
     sync(settings=settings_for(simulator, start_date=iso(days_ago(30))))
     with duckdb.connect(str(FILE)) as connection:
         connection.execute(
-            "update gong.call_windows set window_start = window_start + interval 1 year,"
+            "update gong.fetched_windows set window_start = window_start + interval 1 year,"
             " window_end = window_end + interval 1 year, watermark = watermark + interval 1 year"
         )
     simulator.reset_requests()
@@ -225,7 +226,7 @@ def test_clock_before_all_that_is_loaded_is_told(serve: Serve, settings_for: Set
 
 
 def test_call_without_id_fails_its_window_and_only_that(serve: Serve, settings_for: SettingsFor) -> None:
-    """The window is not loaded and named with Gong's request id; the rest is; the next sync asks for it again."""
+    """The window is reported with Gong's request id, and the rest is loaded; the next sync fetches the window again."""
     tenant = nine_windows()
     simulator = serve(tenant, faults=(Fault(kind="record_without_id", numbers=[5]),))
     settings = settings_for(simulator, start_date=iso(QUARTER_BEGINS))
@@ -245,15 +246,36 @@ def test_call_without_id_fails_its_window_and_only_that(serve: Serve, settings_f
     assert table() == truth(tenant)
 
 
+def test_run_that_can_load_nothing_has_failed(serve: Serve, settings_for: SettingsFor) -> None:
+    """If the only window fails, the run has failed, and its one message has the reason."""
+    page = Fault(kind="html", path="/v2/calls")
+
+    result = sync(settings=settings_for(serve(Tenant(), faults=(page,))))
+
+    assert (result.status, result.windows) == ("failed", 0)
+    assert "1 of 1 windows could not be loaded. The first: [" in str(result.message)
+    assert "a body that is not JSON" in str(result.message)
+
+
+def test_wrong_key_is_reported_once(serve: Serve, settings_for: SettingsFor) -> None:
+    """An error that concerns every resource ends the run after the first request."""
+    simulator = serve(Tenant(), access_key_secret="another")
+
+    result = sync(settings=settings_for(simulator, resources="all"))
+
+    assert (result.status, list(result.resources), len(simulator.requests)) == ("failed", ["calls"], 1)
+    assert str(result.message).count("answered 401") == 1
+
+
 def test_quota_in_the_middle_ends_in_a_clean_stop_and_goes_on_later(serve: Serve, settings_for: SettingsFor) -> None:
-    """What was walked is loaded, the result says when to come back, and nothing but unfinished windows is repeated."""
+    """What was fetched is loaded, the result says when to run again, and only unfinished windows are repeated."""
     tenant = nine_windows(pages=2)
     # of nine windows with two pages each, ten answers finish one at the least and five at the most
     simulator = serve(tenant, faults=(Fault(kind="status", status=429, retry_after=21_600, numbers=range(11, 99)),))
     settings = settings_for(simulator, start_date=iso(QUARTER_BEGINS))
 
     paused = sync(settings=settings)
-    windows = dict(rows("select window_start, window_end from gong.call_windows"))
+    windows = dict(rows("select window_start, window_end from gong.fetched_windows"))
     times = [moment for (moment,) in rows("select call_time from gong.calls")]
     again = sync(settings=settings)
 
@@ -266,8 +288,8 @@ def test_quota_in_the_middle_ends_in_a_clean_stop_and_goes_on_later(serve: Serve
     assert (again.status, again.requests) == ("paused", 0), "no request before Retry-After has run out"
 
 
-def test_start_date_that_is_none_is_a_configuration_error(serve: Serve, settings_for: SettingsFor) -> None:
-    """Nonsense is refused before anything is asked."""
+def test_start_date_that_is_not_a_date_is_a_configuration_error(serve: Serve, settings_for: SettingsFor) -> None:
+    """A start date that is not a date is refused before any request."""
     simulator = serve(Tenant())
 
     with pytest.raises(ConfigurationError, match=r"start_date.*not a date"):
@@ -280,7 +302,7 @@ def test_start_date_that_is_none_is_a_configuration_error(serve: Serve, settings
 def test_machine_that_starts_empty_goes_on_from_the_warehouse(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With the working folder gone the next sync asks for the lookback alone."""
+    """Without its working folder, the next sync fetches only the lookback."""
     tenant = Tenant.generate(2000, start=days_ago(200), end=END, seed=9)
     simulator = serve(tenant)
     settings = settings_for(simulator, start_date=iso(days_ago(200)))
@@ -297,7 +319,7 @@ def test_machine_that_starts_empty_goes_on_from_the_warehouse(
 def test_two_folders_never_share_state(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The same command in another folder loads all into that folder's file, whatever was synced elsewhere."""
+    """The same command in another folder loads everything into that folder's file, whatever was synced elsewhere."""
     tenant = Tenant.generate(500, start=days_ago(50), end=END, seed=10)
     simulator = serve(tenant)
     settings = settings_for(simulator, start_date=iso(days_ago(50)))
@@ -313,7 +335,7 @@ def test_two_folders_never_share_state(
 
 
 def test_unsettled_window_is_asked_for_again(serve: Serve, settings_for: SettingsFor) -> None:
-    """A window in which Gong still processes a call is no error, is shown by status, and is asked for again."""
+    """A window in which Gong still processes a call is not an error, is shown by status, and is fetched again."""
     tenant = Tenant.generate(300, start=days_ago(90), end=END, seed=11)
     tenant.add(Call("88", started=days_ago(60), available_at=END.timestamp() + 3600))
     clock = {"now": END.timestamp()}
@@ -321,7 +343,7 @@ def test_unsettled_window_is_asked_for_again(serve: Serve, settings_for: Setting
     settings = settings_for(simulator, start_date=iso(days_ago(90)))
 
     first = sync(settings=settings)
-    unsettled = status().unsettled
+    unsettled = status().resources["calls"].unsettled
     clock["now"] += 7200
     second = sync(settings=settings)
 
@@ -329,12 +351,12 @@ def test_unsettled_window_is_asked_for_again(serve: Serve, settings_for: Setting
     assert len(first.unsettled) == len(unsettled) == 1
     assert days_ago(60) in unsettled[0]
     assert second.calls_changed == 1
-    assert status().unsettled == []
+    assert status().resources["calls"].unsettled == []
     assert table() == truth(tenant)
 
 
 def test_workspace_has_its_own_coverage(serve: Serve, settings_for: SettingsFor) -> None:
-    """What was synced for one workspace is not taken for the others."""
+    """A sync for one workspace does not count for the others."""
     tenant = Tenant.generate(400, start=days_ago(40), end=END, seed=12, workspaces=2)
     simulator = serve(tenant)
     one, _ = tenant.workspace_ids
@@ -347,7 +369,7 @@ def test_workspace_has_its_own_coverage(serve: Serve, settings_for: SettingsFor)
     assert table() == truth(tenant)
 
 
-def test_gap_left_by_a_pipeline_name_change_does_not_exist(serve: Serve, settings_for: SettingsFor) -> None:
+def test_pipeline_name_does_not_decide_what_is_covered(serve: Serve, settings_for: SettingsFor) -> None:
     """The ledger, not the pipeline's name, says what is covered."""
     tenant = Tenant.generate(300, start=days_ago(40), end=END, seed=13)
     simulator = serve(tenant)

@@ -1,4 +1,4 @@
-"""BigQuery's own: the lease that keeps other machines out, and how its tables are laid out."""
+"""What only BigQuery has: the lease that keeps other machines out, and partitions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tenants import END, days_ago, truth
 from gong_source import DatasetLocked, DestinationFailed, sync
 from gong_source.runs.run import Control
 from gong_source.simulator import Tenant
-from gong_source.warehouse.destinations import KINDS, factory
-from gong_source.warehouse.lock import lease
+from gong_source.warehouse import bigquery
+from gong_source.warehouse.bigquery import lease
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -93,18 +93,18 @@ def hold(place: Place, until: datetime) -> None:
 
 def take(place: Place, **periods: float) -> Any:
     """The lease on the place, with other periods."""
-    pipeline = dlt.pipeline("lease", destination=factory("bigquery"), dataset_name=place.target.dataset)
+    pipeline = dlt.pipeline("lease", destination=bigquery.DESTINATION.build(True), dataset_name=place.target.dataset)
     return lease(pipeline, "the dataset", "sync", **periods)
 
 
 def test_lease_of_a_run_that_died_blocks_until_it_ends(place: Place, settings: GongSettings, tenant: Tenant) -> None:
-    """Up to its end it is named with its holder and that end; then the next run takes it over, and gives it back."""
+    """Until the lease ends, the error names its holder and its end; then the next run takes the lease over."""
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=4)
     hold(place, until)
     with pytest.raises(DatasetLocked) as locked:
         sync(place.target, settings=settings)
     assert "PID 1 on elsewhere" in str(locked.value)
-    assert f"its hold ends at {iso(until)}" in str(locked.value)
+    assert f"its lease ends at {iso(until)}" in str(locked.value)
     hold(place, datetime.now(UTC) - timedelta(seconds=1))
 
     result = sync(place.target, settings=settings)
@@ -114,8 +114,8 @@ def test_lease_of_a_run_that_died_blocks_until_it_ends(place: Place, settings: G
     assert place.calls() == truth(tenant)
 
 
-def test_lease_is_renewed_while_it_is_held(place: Place) -> None:
-    """Its end moves on as long as the run lasts, and it is gone afterwards."""
+def test_lease_is_renewed_while_the_run_lasts(place: Place) -> None:
+    """The lease is renewed as long as the run lasts, and removed afterwards."""
     with take(place, renewal_seconds=0.2) as confirm:
         first = held(place)
         while (later := held(place)) is not None and first is not None and later.expires <= first.expires:
@@ -128,7 +128,7 @@ def test_lease_is_renewed_while_it_is_held(place: Place) -> None:
 def test_run_that_lost_its_lease_loads_nothing_and_leaves_it_to_its_new_holder(
     place: Place, settings: GongSettings, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that slept past its lease ends before it loads; the lease that another took stays until that one ends."""
+    """A run that slept past its lease ends before it loads; the lease of the other run stays."""
 
     def take_over(_progress: object) -> None:
         while (found := held(place)) is not None and found.expires is not None and found.expires > datetime.now(UTC):
@@ -137,8 +137,8 @@ def test_run_that_lost_its_lease_loads_nothing_and_leaves_it_to_its_new_holder(
         hold(place, datetime.now(UTC) + timedelta(minutes=5))
 
     with monkeypatch.context() as asleep:
-        asleep.setitem(KINDS, "bigquery", replace(KINDS["bigquery"], lock=partial(lease, seconds=1.0)))
-        with pytest.raises(DestinationFailed, match="was lost; run it again, nothing is lost"):
+        asleep.setattr(bigquery, "DESTINATION", replace(bigquery.DESTINATION, lock=partial(lease, seconds=1.0)))
+        with pytest.raises(DestinationFailed, match=r"was lost\. Run the command again; no data is lost"):
             sync(place.target, settings=settings, control=Control(on_progress=take_over))
     assert tables(place) == ["_gong_source_lock"]
     with pytest.raises(DatasetLocked, match="PID 1 on elsewhere"):
@@ -154,7 +154,7 @@ def test_run_that_lost_its_lease_loads_nothing_and_leaves_it_to_its_new_holder(
 def test_lease_that_cannot_be_given_back_is_a_warning(
     bigquery: Emulator, place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was loaded is loaded: that the network fails at the very end is no error, and the lease ends by itself."""
+    """If the network fails at the very end, the load is still done, and the lease ends by itself."""
     with Wire(int(bigquery.url.rsplit(":", 1)[1])).laid() as wire, caplog.at_level(logging.WARNING, "gong_source"):
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{wire.port}")
         with take(place, renewal_seconds=1.0):
@@ -167,7 +167,7 @@ def test_lease_that_cannot_be_given_back_is_a_warning(
 def laid_out(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, real_project: Callable[[], str]
 ) -> Iterator[Place]:
-    """A dataset where BigQuery, or its emulator, tells how tables are laid out."""
+    """A dataset where BigQuery, or its emulator, reports partitions and clustering."""
     if request.param == "real":
         with real_bigquery_place(real_project()) as made:
             for name, value in made.environment.items():

@@ -18,7 +18,8 @@ from tenants import END, days_ago, truth
 
 from gong_source import status, sync, verify
 from gong_source.cli.main import main
-from gong_source.resources.declare import CALL_ARRIVALS, CALL_WINDOWS, CALLS, VERIFICATIONS
+from gong_source.resources import TABLES
+from gong_source.resources.bookkeeping import ARRIVALS, VERIFICATIONS
 from gong_source.runs.run import Control
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import iso
@@ -50,7 +51,7 @@ AWKWARD = (
 
 
 def test_every_value_is_exact(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
-    """Instants to the microsecond, 20-digit ids, any text, nulls beside empty text, and what only extra can hold."""
+    """Instants to the microsecond, 20-digit ids, any text, nulls beside empty text, and values for `extra`."""
     tenant = Tenant(workspaces=2)
     for number, text in enumerate(AWKWARD):
         moment = days_ago(3) + timedelta(seconds=number, microseconds=number * 1001 + 1)
@@ -63,7 +64,7 @@ def test_every_value_is_exact(place: Place, serve: Serve, settings_for: Settings
 
     result = sync(place.target, settings=settings_for(simulator, start_date=iso(days_ago(5))))
 
-    assert (result.status, result.calls_received, result.surprises) == ("done", len(AWKWARD) + 2, 2)
+    assert (result.status, result.calls_received, result.unmapped) == ("done", len(AWKWARD) + 2, 2)
     assert place.calls() == truth(tenant)
     nul = place.fetch("select title, extra from gong.calls where id = '18446744073709551621'")
     assert [(title, json.loads(extra)) for title, extra in nul] == [
@@ -75,12 +76,17 @@ def test_every_value_is_exact(place: Place, serve: Serve, settings_for: Settings
 def test_first_run_that_finds_nothing_leaves_typed_described_tables(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """Both tables exist with every column in its declared type and described, though Gong listed nothing."""
-    result = sync(place.target, settings=settings_for(serve(Tenant()), start_date=iso(days_ago(3))))
+    """All tables exist with every column in its declared type and described, though Gong listed no call."""
+    simulator = serve(Tenant(users=2))
+    result = sync(place.target, settings=settings_for(simulator, resources="all", start_date=iso(days_ago(3))))
 
     assert (result.status, result.calls_received) == ("done", 0)
     names = dict(zip(("text", "timestamp", "bigint", "double", "bool"), TYPES[place.target.destination], strict=True))
-    for table, rows in ((CALLS, 0), (CALL_WINDOWS, 1)):
+    names["json"] = names["text"]
+    expected = {"calls": 0, "users": 2, "user_history": 2, "workspaces": 1, "fetched_windows": 3, "arrivals": 0}
+    for table in TABLES:
+        if table is VERIFICATIONS:  # the first verification makes it
+            continue
         columns = place.fetch(
             "select column_name, data_type from gong.INFORMATION_SCHEMA.COLUMNS"
             if place.target.destination == "bigquery"
@@ -88,19 +94,53 @@ def test_first_run_that_finds_nothing_leaves_typed_described_tables(
             f" and table_schema = '{place.target.dataset}'"
         )
         assert {(column.name, names[column.type]) for column in table.columns} <= set(columns)
-        assert place.fetch(f"select count(*) from gong.{table.name}") == [(rows,)]
-        told = place.described(table.name)
-        assert told[None] == table.description
+        assert place.fetch(f"select count(*) from gong.{table.name}") == [(expected[table.name],)]
+        shown = place.described(table.name)
+        assert shown[None] == table.description
         if place.keeps_layout:
-            assert {column.name: told[column.name] for column in table.columns} == {
+            assert {column.name: shown[column.name] for column in table.columns} == {
                 column.name: column.description for column in table.columns
             }
+
+
+def test_users_and_workspaces_end_as_gong_lists_them(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Added, edited, removed and reappearing records: as Gong lists them, deletions marked, nothing else written."""
+    tenant = Tenant(users=130, workspaces=3)
+    settings = settings_for(serve(tenant), resources="users,workspaces", snapshot_hours=0)
+    first = sync(place.target, settings=settings)
+    unchanged = place.fetch("select id, _dlt_load_id from gong.users")
+    edited, gone, back = tenant.users.ids[:3]
+    tenant.users.edit(edited, title="a 'new' title", emailAliases=["x@example.com"], newField=[1, None])
+    tenant.users.remove(gone)
+    tenant.users.remove(back)
+    tenant.workspaces.edit(tenant.workspace_ids[1], name=None)
+    added = tenant.users.add(firstName="Zoë")
+    second = sync(place.target, settings=settings)
+    tenant.users.restore(back)
+    third = sync(place.target, settings=settings)
+    verified = verify(place.target, settings=settings)
+
+    assert [result.status for result in (first, second, third)] == ["done"] * 3
+    assert (second.resources["users"].changed, third.resources["users"].changed) == (4, 1)
+    assert (verified.outcome, verified.listed) == ("clean", 133)
+    stored = place.fetch("select id, title, email_aliases, created_at from gong.users where deleted_at is null")
+    assert {row[0]: row[1:] for row in stored} == {
+        user["id"]: (user["title"], json.dumps(user["emailAliases"]), datetime.fromisoformat(user["created"]))
+        for user in tenant.users
+    }
+    assert place.fetch("select id from gong.users where deleted_at is not null") == [(gone,)]
+    assert place.fetch(f"select name from gong.workspaces where id = '{tenant.workspace_ids[1]}'") == [(None,)]
+    touched = {edited, gone, back, added}
+    now = place.fetch("select id, _dlt_load_id from gong.users")
+    assert {row for row in now if row[0] not in touched} == {row for row in unchanged if row[0] not in touched}
+    open_states = place.fetch("select count(*), count(distinct user_id) from gong.user_history where valid_to is null")
+    assert open_states == [(130, 130)]
 
 
 def test_late_edited_and_doubled_calls_end_as_one_true_row_each(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """Pages that repeat rows, windows asked for twice, late and edited calls: one row per call, as Gong has it now."""
+    """Pages that repeat rows, windows fetched twice, late and edited calls: one row per call, as Gong has it now."""
     tenant = Tenant.generate(700, start=days_ago(20), end=END, seed=2, unknown_fields=True)
     simulator = serve(tenant, faults=(Fault(kind="duplicate_rows", rows=3),))
     settings = settings_for(simulator, start_date=iso(days_ago(20)))
@@ -121,7 +161,7 @@ def test_late_edited_and_doubled_calls_end_as_one_true_row_each(
 def test_empty_machine_takes_over_from_the_destination_and_rewrites_nothing(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """State and ledger come from the destination: only the lookback is asked again, and no row is written again."""
+    """State and ledger come from the destination: only the lookback is fetched again, and no row is written again."""
     tenant = Tenant.generate(150, start=days_ago(90), end=END, seed=1)
     simulator = serve(tenant)
     settings = settings_for(simulator, start_date=iso(days_ago(90)))
@@ -138,8 +178,9 @@ def test_empty_machine_takes_over_from_the_destination_and_rewrites_nothing(
     assert asked == first.watermark - timedelta(days=7)
     assert second.calls_changed == 0
     assert sorted(place.fetch("select id, _dlt_load_id from gong.calls")) == before
-    told = status(place.target)
-    assert (told.rows, told.watermark, told.gaps) == (150, second.watermark, [])
+    shown = status(place.target)
+    calls = shown.resources["calls"]
+    assert (calls.rows, calls.watermark, calls.gaps) == (150, second.watermark, [])
 
 
 def test_second_machine_leaves_at_once_and_nothing_is_lost(
@@ -157,10 +198,10 @@ def test_second_machine_leaves_at_once_and_nothing_is_lost(
 
     result = sync(place.target, settings=settings, control=Control(on_progress=sync_elsewhere))
 
-    told = json.loads(others[0].stdout)
-    assert (others[0].returncode, told["error"]) == (1, "DatasetLocked")
-    assert "is being loaded by gong-source sync" in told["message"]
-    assert f"PID {os.getpid()}" in told["message"]
+    shown = json.loads(others[0].stdout)
+    assert (others[0].returncode, shown["error"]) == (1, "DatasetLocked")
+    assert "is being loaded by gong-source sync" in shown["message"]
+    assert f"PID {os.getpid()}" in shown["message"]
     assert result.status == "done"
     assert place.calls() == truth(tenant)
     again = sync_as_another_machine(place, simulator, tmp_path / "elsewhere")
@@ -204,12 +245,12 @@ def test_verify_compares_exactly_and_repairs(place: Place, serve: Serve, setting
     assert place.fetch("select id from gong.calls where deleted_at is not null") == [(old[1],)]
     held = place.calls()
     assert {call_id: held[call_id] for call_id in tenant.calls} == truth(tenant)
-    for table in (CALL_ARRIVALS, VERIFICATIONS):
+    for table in (ARRIVALS, VERIFICATIONS):
         assert place.described(table.name)[None] == table.description
 
 
 @pytest.mark.parametrize(
-    ("destination", "missing", "told"),
+    ("destination", "missing", "message"),
     [
         ("postgres", "psycopg2", "pip install 'gong-source[postgres]'"),
         ("postgres", "adbc_driver_postgresql", "pip install 'gong-source[postgres]'"),
@@ -223,7 +264,7 @@ def test_verify_compares_exactly_and_repairs(place: Place, serve: Serve, setting
 def test_missing_driver_or_credentials_are_one_line_that_says_what_to_do(
     destination: str,
     missing: str | None,
-    told: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     own_place: Path,
@@ -246,13 +287,13 @@ def test_missing_driver_or_credentials_are_one_line_that_says_what_to_do(
     printed = capsys.readouterr()
     assert (code, printed.out) == (2, "")
     assert len(printed.err.splitlines()) == 1
-    assert told in printed.err
+    assert message in printed.err
 
 
 @pytest.mark.parametrize(
-    ("credentials", "told"),
+    ("credentials", "message"),
     [
-        ("postgresql://user:s3cr3t@server:5432/database", "another destination is named by --destination"),
+        ("postgresql://user:s3cr3t@server:5432/database", "For another destination, use --destination"),
         ("postgresql://user:s3cr3t@server:port/database", "the path of a file, not an address"),
         ("s3://bucket/gong.duckdb", "the path of a file, not an address"),
         ("duckdb://server/gong.duckdb", "the path of a file, not an address"),
@@ -261,14 +302,14 @@ def test_missing_driver_or_credentials_are_one_line_that_says_what_to_do(
         (":pipeline:", "set DESTINATION__DUCKDB__CREDENTIALS=<path of the file>"),
     ],
 )
-def test_what_is_no_file_is_no_place_for_duckdb(
+def test_address_is_not_a_place_for_duckdb(
     credentials: str,
-    told: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     own_place: Path,
 ) -> None:
-    """Exit code 2 and one line without the address; no file is made that nobody would look for."""
+    """Exit code 2 and one line without the address; no file is made."""
     for name in ("ACCESS_KEY", "ACCESS_KEY_SECRET"):
         monkeypatch.setenv(f"SOURCES__GONG__CREDENTIALS__{name}", "key")
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", credentials)
@@ -278,6 +319,6 @@ def test_what_is_no_file_is_no_place_for_duckdb(
     printed = capsys.readouterr()
     assert (code, printed.out) == (2, "")
     assert len(printed.err.splitlines()) == 1
-    assert told.lower() in printed.err.lower()
+    assert message.lower() in printed.err.lower()
     assert "s3cr3t" not in printed.err
     assert [*own_place.iterdir()] == []

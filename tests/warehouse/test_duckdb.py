@@ -51,7 +51,7 @@ def test_no_row_is_written_twice(serve: Serve, settings_for: SettingsFor) -> Non
 def test_working_folder_of_any_name(
     folder: str, serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What means something else in SQL, or several files to DuckDB, is part of a name here."""
+    """Characters with a meaning in SQL or in DuckDB's patterns are allowed in the folder's name."""
     tenant = tenant_of(300, 10)
     monkeypatch.setenv("DLT_DATA_DIR", str(Path(folder).absolute()))
 
@@ -61,7 +61,7 @@ def test_working_folder_of_any_name(
 
 
 def test_session_in_another_zone(serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Instants stay instants, also where the user has Parquet hold them without a zone."""
+    """Instants stay right, also if the user's Parquet files have times without a zone."""
     monkeypatch.setenv("DATA_WRITER__FLAVOR", "spark")
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__SESSION_TIMEZONE", "America/New_York")
     tenant = tenant_of(50, 10)
@@ -72,7 +72,7 @@ def test_session_in_another_zone(serve: Serve, settings_for: SettingsFor, monkey
 
 
 def test_own_pipeline_and_the_commands_take_turns(serve: Serve, settings_for: SettingsFor) -> None:
-    """What one loads the other goes on with, in the same tables; dlt's staging dataset is then beside them."""
+    """A plain pipeline and the commands continue each other's work in the same tables, beside dlt's staging dataset."""
     tenant, simulator, settings = mirror(serve, settings_for, SMALL)
     some = newest(tenant, 3)
     tenant.edit(some[0], title="by the pipeline")

@@ -1,4 +1,4 @@
-"""A DuckLake, for several readers or several machines: nobody who reads is ever refused, or sees half a package."""
+"""A DuckLake, for several readers or machines: no reader is ever refused or sees half a package."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 def poll(where: tuple[str, Path, dict[str, str], str], stop: Event, reads: Any) -> None:
-    """Opens the lake, counts its calls and closes it, again and again until told to stop; tells what it saw."""
+    """Opens the lake, counts its calls and closes it, again and again until it is stopped; returns what it saw."""
     place = ducklake_place(*where)
     while not stop.is_set():
         reads.put(place.fetch("select count(*) from gong.calls")[0][0])
@@ -49,7 +49,7 @@ def test_readers_see_a_package_as_a_whole_and_are_never_refused(
     own_place: Path,
     dataset: str,
 ) -> None:
-    """A program that opens the lake over and over while calls are loaded counts those before or those after."""
+    """A program that opens the lake again and again during a load sees the calls before it or after it."""
     address = f"sqlite:///{own_place}/lake.sqlite" if catalog == "sqlite" else postgres.database(dataset)
     where = (address, own_place / "files", lake_extensions, dataset)
     place = ducklake_place(*where)
@@ -77,7 +77,7 @@ def test_readers_see_a_package_as_a_whole_and_are_never_refused(
 
 
 def test_catalog_that_lets_in_one_program_at_a_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalog in a DuckDB file would keep readers out, as the file itself does: use that then."""
+    """A catalog in a DuckDB file would keep readers out, just as a DuckDB file does."""
     monkeypatch.setenv("DESTINATION__DUCKLAKE__CREDENTIALS__CATALOG", "duckdb:///lake.duckdb")
 
     with pytest.raises(ConfigurationError, match="its catalog must be SQLite or Postgres, not duckdb"):

@@ -1,4 +1,4 @@
-"""What the ledger's rows tell of covered and unsettled time, however many there are."""
+"""What the ledger says of covered and unsettled time, however many rows it has."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def hour(number: float) -> datetime:
     return ORIGIN + timedelta(hours=number)
 
 
-def walked(walks: Sequence[tuple[int, int, bool]]) -> Ledger:
-    """A ledger of walks, each an hour after the one before it: its first hour, its length, and whether it settled."""
+def fetched(fetches: Sequence[tuple[int, int, bool]]) -> Ledger:
+    """A ledger of fetches, each an hour after the one before it: its first hour, its length, and whether it settled."""
     return Ledger(
         tuple(
             Entry(Window(hour(start), hour(start + length)), "sync", settled, hour(100 + at), 1, None, None)
-            for at, (start, length, settled) in enumerate(walks)
+            for at, (start, length, settled) in enumerate(fetches)
         )
     )
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9), st.booleans()), max_size=30), st.integers(100, 130))
-def test_unsettled_is_what_no_later_walk_settled(walks: list[tuple[int, int, bool]], moment: int) -> None:
-    """The last walk of each hour tells whether it is settled; what was unsettled long ago is not asked for for ever."""
-    ledger = walked(walks)
+def test_unsettled_is_what_no_later_fetch_settled(fetches: list[tuple[int, int, bool]], moment: int) -> None:
+    """The last fetch of each hour decides whether it is settled; old unsettled time is not fetched for ever."""
+    ledger = fetched(fetches)
     unsettled: list[Window] = []
     for entry in ledger.entries:
         unsettled = subtract(unsettled, [entry.window])
@@ -47,7 +47,7 @@ def test_unsettled_is_what_no_later_walk_settled(walks: list[tuple[int, int, boo
 
 
 def test_a_large_ledger_takes_few_steps() -> None:
-    """Years of windows of which many stay unsettled are gone through once, not once for each."""
-    ledger = walked([(at * 2, 1, at % 2 == 0) for at in range(20_000)])
+    """A ledger with years of windows, many of them unsettled, is read once, not once for each window."""
+    ledger = fetched([(at * 2, 1, at % 2 == 0) for at in range(20_000)])
 
     assert len(ledger.unsettled) == 10_000  # took minutes when each window was compared with all

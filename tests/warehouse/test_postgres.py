@@ -1,4 +1,4 @@
-"""Postgres as it fails and is shared: servers that go away, connections that are cut, readers, indexes."""
+"""How Postgres fails and is shared: stopped servers, cut connections, readers, indexes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def own_server() -> Iterator[PostgresServer]:
 def test_server_that_goes_away_costs_nothing_but_a_second_run(
     own_server: PostgresServer, serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped before or in mid-run, Postgres makes the run end with one line without secrets; the next one has all."""
+    """If Postgres stops before or during a run, the run ends with one line without secrets; the next one loads all."""
     place = postgres_place(own_server, "gong")
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", own_server.url)
     tenant = Tenant.generate(500, start=days_ago(30), end=END, seed=5)
@@ -111,7 +111,7 @@ def test_connection_cut_in_the_middle_of_a_load_costs_nothing_but_a_second_run(
     monkeypatch: pytest.MonkeyPatch,
     dataset: str,
 ) -> None:
-    """Cut while it copies rows in, a run either ends with one line, or gets through; the next one has all."""
+    """If the connection is cut during a load, the run ends with one line or succeeds; the next one loads all."""
     place = postgres_place(postgres, dataset)
     with Wire(postgres.port, mends=mends).laid() as wire:
         url = postgres.url.replace(f":{postgres.port}/", f":{wire.port}/")
@@ -139,7 +139,7 @@ def test_connection_cut_in_the_middle_of_a_load_costs_nothing_but_a_second_run(
 def test_readers_of_postgres_see_a_package_as_a_whole(
     postgres: PostgresServer, serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A query that runs while a package is merged counts the calls before it or those after it, never some."""
+    """A query during a merge counts the calls before it or after it, never a part."""
     place = postgres_place(postgres, "gong_readers")
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres.url)
     settings = settings_for(serve(Tenant()), start_date=iso(days_ago(30)))
@@ -166,7 +166,7 @@ def test_readers_of_postgres_see_a_package_as_a_whole(
 def test_run_that_lost_its_lock_writes_nothing(
     postgres: PostgresServer, serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the connection that holds the lock is cut, another run may have begun: the run ends before it loads."""
+    """If the lock's connection is cut, another run may have started: the run ends before it loads."""
     place = postgres_place(postgres, "gong_lost_lock")
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres.url)
     tenant = Tenant.generate(50, start=days_ago(20), end=END, seed=5)

@@ -1,4 +1,4 @@
-"""A DuckDB file with readers: other programs that hold it for a moment, and the copy that is published for them."""
+"""A DuckDB file with readers: programs that open it for a moment, and the copy that is published for them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def rows(file: Path, sql: str = "select count(*) from gong.calls") -> Any:
 
 
 def poll(file: str, stop: Event, reads: Any) -> None:
-    """Opens the file, counts its calls and closes it, every 20 ms until told to stop; tells what it saw."""
+    """Opens the file, counts its calls and closes it, every 20 ms until it is stopped; returns what it saw."""
     while not stop.is_set():
         try:
             reads.put(rows(Path(file)))
@@ -134,7 +134,7 @@ def test_published_file_can_be_read_at_any_moment(run: Callable[..., tuple[int, 
 
 
 def test_reader_of_the_published_file_keeps_what_it_opened(run: Callable[..., tuple[int, str]], tenant: Tenant) -> None:
-    """A connection opened before a run reads the same file to its end; one opened after it reads the new one."""
+    """A connection opened before a run reads the old file to its end; one opened after it reads the new file."""
     run("--publish", str(PUBLISHED))
     with duckdb.connect(str(PUBLISHED), read_only=True) as open_before:
         tenant.add(Call("77", started=END - timedelta(days=1)))
@@ -144,30 +144,30 @@ def test_reader_of_the_published_file_keeps_what_it_opened(run: Callable[..., tu
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "told"),
+    ("options", "code", "message"),
     [
         (("--publish", "gong_calls.duckdb"), 2, "is the file that runs load into"),
         (("--publish", "."), 2, "is a folder"),
-        (("--publish", "gong.duckdb"), 2, "DuckDB cannot tell dataset 'gong' from its file"),
+        (("--publish", "gong.duckdb"), 2, "DuckDB cannot distinguish dataset 'gong' from its file"),
         (("--publish", "nowhere/x.duckdb"), 1, "there is no folder"),
         (("--publish", "x.duckdb", "--destination", "postgres"), 2, "--publish copies a DuckDB file"),
     ],
 )
 def test_publishing_where_it_cannot_work_is_refused_before_the_run(
-    run: Callable[..., tuple[int, str]], options: tuple[str, ...], code: int, told: str
+    run: Callable[..., tuple[int, str]], options: tuple[str, ...], code: int, message: str
 ) -> None:
     """One line on stderr, and nothing is loaded."""
     assert run(*options)[0] == code
     assert not FILE.exists()
     code_again, text = run(*options)
     assert (code_again, len(text.splitlines())) == (code, 1)
-    assert told in text
+    assert message in text
 
 
 def test_run_waits_for_a_short_reader_of_its_file(
     serve: Serve, settings_for: SettingsFor, tenant: Tenant, hold_file: Callable[[float], int]
 ) -> None:
-    """A program that has the file open when the run wants to write delays it, and does not break it."""
+    """A program that has the file open delays the run, and does not break it."""
     settings = settings_for(serve(tenant), start_date=iso(END - timedelta(days=31)))
     sync(settings=settings)
     tenant.add(Call("77", started=END - timedelta(days=1)))
@@ -202,7 +202,7 @@ def test_file_that_stays_open_elsewhere_is_named_with_its_holder_and_loses_nothi
     assert "is open in another program" in str(failed.value)
     assert f"(PID {holders[0]})" in str(failed.value)
     assert len(str(failed.value).splitlines()) == 1
-    assert "loaded what an earlier run had left" in result.notes
+    assert "loaded what an earlier run had left in its working folder" in result.notes
     assert rows(FILE) == 301
 
 

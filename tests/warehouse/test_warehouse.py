@@ -1,4 +1,4 @@
-"""What an earlier run can leave in dlt's working folder, and a DuckDB with too little memory: the next run goes on."""
+"""Leftovers of an earlier run in dlt's working folder, and a DuckDB with too little memory: the next run continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from mirrors import SMALL, between, change, days_ago, environment_for, mirror, r
 
 from gong_source import Target, backfill, status, sync, verify
 from gong_source.errors import DestinationFailed
-from gong_source.resources.declare import VERIFICATIONS
+from gong_source.resources.bookkeeping import VERIFICATIONS
+from gong_source.resources.calls import CALLS
 from gong_source.source import rows_source
 from gong_source.warehouse import duckdb
 from gong_source.warehouse.warehouse import Warehouse, open_warehouse
@@ -53,8 +54,8 @@ def test_package_killed_before_its_schema_was_saved(serve: Serve, settings_for: 
     schemas = working_folder() / "schemas"
     shutil.copytree(schemas, "schemas")
     with open_warehouse(Target(), command="verify", write=True) as warehouse:
-        source = rows_source(VERIFICATIONS, [])
-        warehouse.kind.adapt(source)
+        source = rows_source(CALLS, VERIFICATIONS, [])
+        warehouse.destination.adapt(source)
         warehouse.pipeline.extract(source)
     shutil.rmtree(schemas)
     shutil.copytree("schemas", schemas)
@@ -94,7 +95,7 @@ _MOVE = {
 
 @pytest.mark.parametrize("point", [_MARK, _MOVE], ids=["before dlt marks it", "before dlt moves it"])
 def test_package_killed_when_it_was_loaded(serve: Serve, settings_for: SettingsFor, point: dict[str, str]) -> None:
-    """A package that the destination tells of is not loaded once more, and stops no later run."""
+    """A package that the destination knows as loaded is not loaded again, and stops no later run."""
     tenant, simulator, settings = mirror(serve, settings_for, SMALL)
     tenant.edit(next(iter(between(tenant, days_ago(5), days_ago(0)))), title="edited")
 
@@ -112,7 +113,7 @@ def test_package_killed_when_it_was_loaded(serve: Serve, settings_for: SettingsF
 def test_package_older_than_a_load_of_another_machine(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one machine left unloaded undoes nothing of what another has loaded since; it is asked for again."""
+    """An old package of one machine does not overwrite what another has loaded since; its time is fetched again."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     edited, deleted = between(tenant, days_ago(50), days_ago(20))[:2]
     monkeypatch.setenv("DLT_DATA_DIR", "one")
@@ -134,27 +135,28 @@ def test_package_older_than_a_load_of_another_machine(
 
 
 @pytest.mark.usefixtures("one_day")
-def test_load_that_dlt_tells_of_twice_counts_once(serve: Serve, settings_for: SettingsFor) -> None:
-    """So it is where a plain dlt pipeline was killed in the moment between the destination's mark and its own."""
+def test_load_that_dlt_records_twice_counts_once(serve: Serve, settings_for: SettingsFor) -> None:
+    """A plain dlt pipeline records a load twice if it is killed between the destination's record and its own."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     before = status()
     change("insert into gong._dlt_loads from gong._dlt_loads")
-    change("delete from gong.call_arrivals")
+    change("delete from gong.arrivals")
 
     after = status()
     sync(settings=settings)
 
-    assert (after.windows, after.requests_today) == (before.windows, before.requests_today)
-    assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(len(tenant), len(tenant))]
+    assert after.resources["calls"].windows == before.resources["calls"].windows
+    assert after.requests_today == before.requests_today
+    assert rows("select count(*), count(distinct id) from gong.arrivals") == [(len(tenant), len(tenant))]
 
 
-@pytest.mark.parametrize("name", ["calls", "call_windows", "call_arrivals", "_dlt_loads"])
+@pytest.mark.parametrize("name", ["calls", "fetched_windows", "arrivals", "_dlt_loads"])
 def test_table_dropped_by_hand(serve: Serve, settings_for: SettingsFor, name: str) -> None:
-    """The error says how to start over, and that works."""
+    """The error says how to start again, and that works."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     change(f"drop table gong.{name}")
 
-    with pytest.raises(DestinationFailed, match="bring it back, or drop the whole dataset"):
+    with pytest.raises(DestinationFailed, match="restore it, or drop the whole dataset"):
         sync(settings=settings)
 
     change("drop schema gong cascade")
@@ -165,7 +167,7 @@ def test_table_dropped_by_hand(serve: Serve, settings_for: SettingsFor, name: st
 def test_too_little_memory_says_what_to_set_and_loses_nothing(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What DuckDB had no memory for is loaded by the next run that allows it more."""
+    """A load that failed for memory is done by the next run that allows DuckDB more."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     setting = "DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG"
     monkeypatch.setenv(setting, '{"memory_limit": "1MB", "threads": 1}')
@@ -178,10 +180,10 @@ def test_too_little_memory_says_what_to_set_and_loses_nothing(
     assert table() == truth(tenant)
 
 
-def test_our_own_bound_on_memory_gives_way(
+def test_our_own_bound_on_memory_is_lifted(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A load that needs more than the memory we allow DuckDB gets it, in the same run; a bound of the user's stays."""
+    """A load that needs more than our bound on memory gets it in the same run; the user's own bound stays."""
     tenant = tenant_of(8000, 60)
     settings = settings_for(serve(tenant), start_date=iso(days_ago(60)))
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"memory_limit": "6MB"}')
@@ -194,10 +196,10 @@ def test_our_own_bound_on_memory_gives_way(
     assert table() == truth(tenant)
 
 
-def test_bound_that_gave_way_stays_away(
+def test_lifted_bound_is_not_set_again(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the run still has to say to DuckDB after such a load does not bring the bound back, nor fail for it."""
+    """Later statements of the run do not bring the bound back, and do not fail."""
     tenant = tenant_of(20_000, 60)
     settings = settings_for(serve(tenant), start_date=iso(days_ago(60)))
     sync(settings=settings)
@@ -214,8 +216,10 @@ def test_bound_that_gave_way_stays_away(
     [{}, {"threads": 2, "memory_limit": "300MB"}, {"worker_threads": 2, "MAX_MEMORY": "300MB"}],
     ids=["nothing", "something", "by other names"],
 )
-def test_what_duckdb_may_use(chosen: dict[str, Any], serve: Serve, settings_for: SettingsFor, monkeypatch: Any) -> None:
-    """Little, unless the user's configuration says otherwise; and a large merge goes into the file at once."""
+def test_memory_that_duckdb_may_use(
+    chosen: dict[str, Any], serve: Serve, settings_for: SettingsFor, monkeypatch: Any
+) -> None:
+    """DuckDB may use little memory, unless the user says otherwise; a large merge goes into the file at once."""
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", json.dumps(chosen))
     sync(settings=settings_for(serve(tenant_of(10, 10)), start_date=iso(days_ago(10))))
 

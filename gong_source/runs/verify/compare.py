@@ -1,33 +1,26 @@
-"""Compares what Gong lists in a window with the rows held, and marks the calls that Gong no longer lists."""
+"""Compares the records that Gong lists in a window with the rows stored for it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from gong_source.resources.declare import CALL_ARRIVALS, CALL_WINDOWS, CALLS, LOAD_ID_COLUMN
-from gong_source.runs.verify.narrow import is_mass
+from gong_source.deletions import too_many_missing
+from gong_source.resources.declare import Instants
+from gong_source.runs.results import Difference
+from gong_source.runs.verify.repair import id_batches, marks, remove_rows
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from gong_source.api.fetch import WalkedWindow
-    from gong_source.rows import Batch
+    from gong_source.api.fetch import FetchedWindow
+    from gong_source.call_time import Batch
+    from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
     from gong_source.windows import Window
-
-Outcome = Literal["differs", "repaired", "refused", "unsettled"]
-
-_NAMES = [column.name for column in CALLS.columns]
-_CALL_TIME = _NAMES.index("call_time")
-_DELETED_AT = _NAMES.index("deleted_at")
-_TIMES = (_NAMES.index("scheduled"), _NAMES.index("started"))
-# What a redacted row keeps: enough to count it, nothing of what was said or by whom.
-_KEPT_WHEN_REDACTED = {"id", "workspace_id", "call_time", "deleted_at"}
-_IDS_PER_STATEMENT = 1000
 
 _Row = tuple[Any, ...]
 # A window, and a UTC date in it.
@@ -35,170 +28,132 @@ _Place = tuple["Window", str]
 
 
 @dataclass(slots=True)
-class Difference:
-    """A window in which Gong and the warehouse differ.
-
-    `gong` and `held` are the two counts. `missing`: listed by Gong and not held; `changed`: held otherwise than listed;
-    `surplus`: held and no longer listed; `unsettled`: counted by Gong and not listed yet.
-    """
-
-    window: Window
-    gong: int
-    held: int
-    missing: int = 0
-    changed: int = 0
-    surplus: int = 0
-    unsettled: int = 0
-    outcome: Outcome = "differs"
-
-    def as_json(self) -> dict[str, Any]:
-        """The difference as JSON's types, times in RFC 3339."""
-        names = ("gong", "held", "missing", "changed", "surplus", "unsettled", "outcome")
-        window = {"from": iso(self.window.start), "to": iso(self.window.end)}
-        return window | {name: getattr(self, name) for name in names}
-
-
-@dataclass(slots=True)
 class Comparison:
-    """Compares walked windows with the rows held, and keeps what differs.
+    """Compares fetched windows with the stored rows, and keeps what differs.
 
-    `windows` are those that differ, or are unsettled; `reached` is the end of the last one compared.
+    `windows` are those that differ or are unsettled; `reached` is the end of the last window compared.
     """
 
     warehouse: Warehouse
+    resource: Resource
     workspace_id: str | None
     repair: bool
     windows: list[Difference] = field(default_factory=list)
     reached: datetime | None = None
-    _gone: dict[str, _Place] = field(default_factory=dict)
-    _held: Counter[_Place] = field(default_factory=Counter)
+    _missing_in_gong: dict[str, _Place] = field(default_factory=dict)
+    _stored: Counter[_Place] = field(default_factory=Counter)
     _elsewhere: set[str] = field(default_factory=set)
+    _call_time: int = field(init=False)
+    _deleted_at: int = field(init=False)
+    _two_times: tuple[int, int] = field(init=False)
 
-    def compare(self, walked: WalkedWindow[Batch]) -> bool:
-        """Whether the window is to be loaded, for a repair; to be asked before it is.
+    def __post_init__(self) -> None:
+        names, select = self.resource.table.names, self.resource.select
+        assert isinstance(select, Instants)
+        self._call_time, self._deleted_at = names.index(select.column), names.index("deleted_at")
+        self._two_times = names.index(select.scheduled), names.index(select.started)
 
-        Of calls held twice the repair removes every row, as no load can, for the load to bring back one.
+    def compare(self, fetched: FetchedWindow[Batch]) -> bool:
+        """Whether a repair has to load the window; called before the load.
+
+        Of duplicate rows, all are deleted first; the load then inserts one.
         """
-        window = walked.window
-        listed = {row[0]: row for part in walked.parts for row in _rows_of(part)}
+        window = fetched.window
+        listed = {row[0]: row for part in fetched.parts for row in self._rows_of(part)}
         within = self._within(window)
-        held = {row[0]: row for row in within}
-        outside = self._by_id([call_id for call_id in listed if call_id not in held])
+        stored = {row[0]: row for row in within}
+        outside = self._by_id([record_id for record_id in listed if record_id not in stored])
         self._elsewhere.update(outside)
-        self._elsewhere.update(call_id for call_id, row in listed.items() if row[_CALL_TIME] not in window)
-        known = held | outside
+        self._elsewhere.update(i for i, row in listed.items() if row[self._call_time] not in window)
         found = Difference(
+            self.resource.name,
             window,
-            gong=len(listed) if walked.total is None else walked.total,
-            held=sum(row[_DELETED_AT] is None for row in within),
-            unsettled=max(0, (walked.total or 0) - len(listed)),
+            listed=len(listed) if fetched.total is None else fetched.total,
+            stored=sum(not self._is_deleted(row) for row in within),
+            unsettled=max(0, (fetched.total or 0) - len(listed)),
         )
-        for call_id, row in listed.items():
-            if call_id not in known or known[call_id][_DELETED_AT] is not None:
-                found.missing += 1
-            elif _differ(row, known[call_id], window):
-                found.changed += 1
-        places = {i: (window, iso(row[_CALL_TIME])[:10]) for i, row in held.items() if row[_DELETED_AT] is None}
-        gone = {i: place for i, place in places.items() if i not in listed}
-        twice = [i for i, count in Counter(row[0] for row in within).items() if count > 1 and i in listed]
-        found.changed += len(twice)
+        self._count(found, listed, stored | outside)
+        places = {i: self._place(window, row) for i, row in stored.items() if not self._is_deleted(row)}
+        missing_in_gong = {i: place for i, place in places.items() if i not in listed}
+        duplicates = [i for i, count in Counter(row[0] for row in within).items() if count > 1 and i in listed]
+        found.changed += len(duplicates)
         if self.repair:
-            _remove_rows(self.warehouse, twice)
+            remove_rows(self.warehouse, self.resource, duplicates)
         self.reached = window.end
-        self._gone.update(gone)
-        self._held.update(places.values())
-        if found.missing or found.changed or gone or found.unsettled:
+        self._missing_in_gong.update(missing_in_gong)
+        self._stored.update(places.values())
+        if found.missing or found.changed or missing_in_gong or found.unsettled:
             self.windows.append(found)
-        return self.repair and bool(found.missing or found.changed or (gone and not found.unsettled))
+        differs = found.missing or found.changed or (missing_in_gong and not found.unsettled)
+        return self.repair and bool(differs)
 
     def settle(self, share: float) -> dict[str, Window]:
-        """The calls that Gong no longer lists, and may be marked so; to be asked after the last window compared.
+        """The records that Gong no longer lists and that may be marked so; called after the last window is compared.
 
-        Fills in `surplus` and `outcome` of each window. In an unsettled window a call may be away for a while only: of
-        more calls than are unsettled some are gone, but which ones shows later. Where more than `share` of a window, or
-        of a day in it, is gone a person has to say that it is.
+        Fills in `surplus` and `outcome` of each window. In an unsettled window a record may be away only for a while:
+        if more records are surplus than unsettled, some are deleted, but which ones shows later. Where more than
+        `share` of a window, or of a day in it, is missing, a person has to confirm the deletion.
         """
-        places = {i: place for i, place in self._gone.items() if i not in self._elsewhere}
-        gone = {i: window for i, (window, _) in places.items()}
-        counts = Counter(gone.values())
+        places = {i: place for i, place in self._missing_in_gong.items() if i not in self._elsewhere}
+        windows = {i: window for i, (window, _) in places.items()}
+        counts = Counter(windows.values())
         by_day = Counter(places.values())
-        masses = {place[0] for place, count in by_day.items() if is_mass(count, self._held[place], share)}
+        masses = {p[0] for p, count in by_day.items() if too_many_missing(count, self._stored[p], share)}
         for found in self.windows:
+            assert found.window is not None
             found.surplus = counts[found.window]
             if found.surplus <= found.unsettled and found.unsettled and not (found.missing or found.changed):
                 found.outcome = "unsettled"
-            elif found.window in masses or is_mass(found.surplus, found.held, share):
+            elif found.window in masses or too_many_missing(found.surplus, found.stored, share):
                 found.outcome = "refused"
         self.windows = [w for w in self.windows if w.missing or w.changed or w.surplus or w.unsettled]
         unsettled = {found.window for found in self.windows if found.unsettled}
-        return {i: window for i, window in gone.items() if window not in unsettled}
+        return {i: window for i, window in windows.items() if window not in unsettled}
+
+    def _count(self, found: Difference, listed: dict[str, _Row], known: dict[str, _Row]) -> None:
+        """Counts in `found` the listed records that are missing here or stored with other values."""
+        assert found.window is not None
+        for record_id, row in listed.items():
+            if record_id not in known or self._is_deleted(known[record_id]):
+                found.missing += 1
+            elif self._differ(row, known[record_id], found.window):
+                found.changed += 1
+
+    def _differ(self, listed: _Row, stored: _Row, window: Window) -> bool:
+        if listed == stored:
+            return False
+        at = self._call_time
+        if (
+            all(listed[position] is None for position in self._two_times)
+            and stored[at] is not None
+            and stored[at] in window
+        ):
+            # Only the window that lists such a record shows its time.
+            stored = (*stored[:at], listed[at], *stored[at + 1 :])
+        return listed != stored
+
+    def _place(self, window: Window, row: _Row) -> _Place:
+        return window, iso(row[self._call_time])[:10]
+
+    def _is_deleted(self, row: _Row) -> bool:
+        return row[self._deleted_at] is not None
 
     def _within(self, window: Window) -> list[_Row]:
-        sql = f"select {', '.join(_NAMES)} from {{dataset}}.calls where call_time >= %s and call_time < %s"
+        table, column = self.resource.table, self.resource.time_column
+        sql = f"select {', '.join(table.names)} from {{dataset}}.{table.name} where {column} >= %s and {column} < %s"
         parameters: list[Any] = [window.start, window.end]
-        if self.workspace_id is not None:
+        if self.workspace_id is not None and self.resource.by_workspace:
             sql, parameters = f"{sql} and workspace_id = %s", [*parameters, self.workspace_id]
         return self.warehouse.query(sql, *parameters)
 
     def _by_id(self, ids: Sequence[str]) -> dict[str, _Row]:
+        table = self.resource.table
+        (key,) = table.primary_key
         found: dict[str, _Row] = {}
-        for some in _batches(ids):
-            sql = f"select {', '.join(_NAMES)} from {{dataset}}.calls where id in ({_marks(some)})"
-            found |= {row[0]: row for row in self.warehouse.query(sql, *some)}
+        for batch in id_batches(ids):
+            sql = f"select {', '.join(table.names)} from {{dataset}}.{table.name} where {key} in ({marks(batch)})"
+            found |= {row[0]: row for row in self.warehouse.query(sql, *batch)}
         return found
 
-
-def _rows_of(part: Batch) -> Iterable[_Row]:
-    return zip(*(part.table.column(name).to_pylist() for name in _NAMES), strict=True)
-
-
-def _differ(listed: _Row, held: _Row, window: Window) -> bool:
-    if listed == held:
-        return False
-    if all(listed[at] is None for at in _TIMES) and held[_CALL_TIME] is not None and held[_CALL_TIME] in window:
-        # only the window that lists such a call tells its time
-        held = (*held[:_CALL_TIME], listed[_CALL_TIME], *held[_CALL_TIME + 1 :])
-    return listed != held
-
-
-def mark_deleted(warehouse: Warehouse, ids: Iterable[str], moment: datetime) -> None:
-    """Sets `deleted_at` of these calls to `moment`, where it is null, as a change by the latest load."""
-    latest = f"(select max({LOAD_ID_COLUMN}) from {{dataset}}.{CALL_WINDOWS.name})"
-    for some in _batches(list(ids)):
-        warehouse.execute(
-            f"update {{dataset}}.calls set deleted_at = %s, {LOAD_ID_COLUMN} = {latest}"
-            f" where deleted_at is null and id in ({_marks(some)})",
-            moment,
-            *some,
-        )
-
-
-def _remove_rows(warehouse: Warehouse, ids: Sequence[str]) -> None:
-    for some in _batches(ids):
-        warehouse.execute(f"delete from {{dataset}}.calls where id in ({_marks(some)})", *some)
-
-
-def apply_policy(warehouse: Warehouse, deleted_calls: str) -> None:
-    """Removes the rows of deleted calls, or empties their content, or keeps them."""
-    if deleted_calls == "remove":
-        warehouse.execute("delete from {dataset}.calls where deleted_at is not null")
-        known = warehouse.query(f"select count(*) from {{dataset}}.{CALL_ARRIVALS.name}")
-        if known:
-            warehouse.execute(
-                f"delete from {{dataset}}.{CALL_ARRIVALS.name} where id not in (select id from {{dataset}}.calls)"
-            )
-    elif deleted_calls == "redact":
-        emptied = [name for name in _NAMES if name not in _KEPT_WHEN_REDACTED]
-        warehouse.execute(
-            f"update {{dataset}}.calls set {', '.join(f'{name} = null' for name in emptied)}"
-            f" where deleted_at is not null and ({' or '.join(f'{name} is not null' for name in emptied)})"
-        )
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(ids), _IDS_PER_STATEMENT):
-        yield ids[at : at + _IDS_PER_STATEMENT]
-
-
-def _marks(values: Sequence[str]) -> str:
-    return ", ".join(["%s"] * len(values))
+    def _rows_of(self, part: Batch) -> Iterable[_Row]:
+        return zip(*(part.table.column(name).to_pylist() for name in self.resource.table.names), strict=True)

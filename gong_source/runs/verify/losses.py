@@ -1,40 +1,47 @@
-"""What the warehouse's own tables tell of calls that it lost, without a request: rows that somebody deleted."""
+"""What the warehouse's own tables show of rows that somebody deleted there, without a request to Gong."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gong_source.resources.declare import CALL_ARRIVALS, CALL_WINDOWS, LOAD_ID_COLUMN
+from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
+from gong_source.resources.declare import LOAD_ID_COLUMN
 from gong_source.windows import Window, union, utc
 
 if TYPE_CHECKING:
+    from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
 
-# The loads that first brought calls of which there are no rows any more.
+# The loads that first brought records of which there are no rows any more.
 _LOADS = f"""
-    select distinct a.load_id from {{dataset}}.{CALL_ARRIVALS.name} as a
-    left join {{dataset}}.calls as c on c.id = a.id where c.id is null
+    select distinct a.load_id from {{{{dataset}}}}.{ARRIVALS.name} as a
+    left join {{{{dataset}}}}.{{table}} as c on c.id = a.id where c.id is null and a.resource = '{{resource}}'
 """
-# Enough for a hint; where more is lost, the counts show it.
+# Enough for a hint. Where more is lost, the counts show it.
 _MOST_LOADS = 1000
-# Of such loads, the windows that hold fewer calls now than they brought.
+# Of those loads, the windows that have fewer records now than they brought.
 _WINDOWS = f"""
-    select walked.window_start, walked.window_end
-    from {{dataset}}.{CALL_WINDOWS.name} as walked
-    left join {{dataset}}.calls as c
-    on c.call_time >= walked.window_start and c.call_time < walked.window_end
-    and (walked.workspace_id is null or c.workspace_id = walked.workspace_id)
-    where walked.{LOAD_ID_COLUMN} in (%s)
-    group by walked.walk_id, walked.window_start, walked.window_end, walked.rows
-    having count(c.id) < walked.rows
+    select fetched.window_start, fetched.window_end
+    from {{{{dataset}}}}.{FETCHED_WINDOWS.name} as fetched
+    left join {{{{dataset}}}}.{{table}} as c
+    on c.{{column}} >= fetched.window_start and c.{{column}} < fetched.window_end
+    and (fetched.workspace_id is null or {{workspace}} = fetched.workspace_id)
+    where fetched.resource = '{{resource}}' and fetched.{LOAD_ID_COLUMN} in ({{load_ids}})
+    group by fetched.fetch_id, fetched.window_start, fetched.window_end, fetched.rows
+    having count(c.id) < fetched.rows
 """
 
 
-def windows_with_losses(warehouse: Warehouse) -> list[Window]:
-    """The time in which the warehouse holds fewer calls than it was given, as disjoint windows, the shortest first.
+def windows_with_losses(warehouse: Warehouse, resource: Resource) -> list[Window]:
+    """The time in which the warehouse has fewer records than it was given, as disjoint windows, the shortest first.
 
-    A hint and no proof: a call that moved in time is missed where it was, and a late call hides a loss.
+    A hint and no proof: a record that moved in time is missing where it was, and a late record hides a loss.
     """
-    loads = [load_id for (load_id,) in warehouse.query(_LOADS)][:_MOST_LOADS]
-    rows = warehouse.query(_WINDOWS.replace("%s", ", ".join(["%s"] * len(loads))), *loads) if loads else []
+    names = {"table": resource.table.name, "resource": resource.name, "column": resource.time_column}
+    load_ids = [load_id for (load_id,) in warehouse.query(_LOADS.format(**names))][:_MOST_LOADS]
+    if not load_ids:
+        return []
+    workspace = "c.workspace_id" if resource.by_workspace else "null"
+    marks = ", ".join(["%s"] * len(load_ids))
+    rows = warehouse.query(_WINDOWS.format(**names, workspace=workspace, load_ids=marks), *load_ids)
     return sorted(union(Window(utc(start), utc(end)) for start, end in rows), key=lambda window: window.seconds)

@@ -1,12 +1,12 @@
-"""Narrows ranges down to the windows in which Gong's count of calls and the warehouse's differ.
+"""Narrows ranges down to the windows in which the count of records differs between Gong and the warehouse.
 
-One request tells Gong's count of any window, however long. A window that differs is halved, one request each: what one
-half holds, the other does not. Halving ends where walking the windows that are left costs no more than it did so far.
+One request gives Gong's count of any window, however long. A window that differs is halved with one request: the count
+of the other half follows. Halving ends when fetching the remaining windows costs no more than the halving did so far.
 
-A missing call and a surplus one in the same window cancel out: counts alone prove nothing, only a walk of all does. But
-such pairs are the likelier the more differs elsewhere, and the larger the windows; so equal ones are halved too, the
-largest first, for as long as the differences found so far give reason to. Windows from which the warehouse itself knows
-that it lost calls are counted apart from the first.
+A missing and a surplus record in the same window cancel out. So equal counts prove nothing; only fetching everything
+does. Such pairs are more likely the more differs elsewhere, and the larger a window is. So equal windows are halved
+too, the largest first, as long as the differences found so far give a reason. Windows in which the warehouse itself
+knows of lost records are counted separately from the beginning.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gong_source.api.client import CALLS
-from gong_source.api.plan import CALLS_PER_PAGE
+from gong_source.api.plan import RECORDS_PER_PAGE
 from gong_source.errors import UnexpectedAnswer
 from gong_source.windows import Window, cut, intersect, split
 
@@ -27,65 +26,61 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.api.client import Client
+    from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
 
-# Halving ends after this many requests, however much differs; doubt ends when this many are spent or called for in all.
+# Halving ends after this many requests, however much differs. Equal windows are halved until this many requests are
+# sent or needed in all.
 MOST_REQUESTS = 980
 _REQUESTS_WHEN_CLEAN = 3
 _REQUESTS_PER_DIFFERENCE = 18
-# One suspect takes no more than this part of the requests.
+# One window with known losses takes at most this part of the requests: 1 in 20.
 _PART_FOR_A_SUSPECT = 20
 _SHORTEST_SECONDS = 2.0
 _AT_ONCE = 6
 _WINDOWS_PER_QUERY = 100
-# Fewer calls than this are never called a mass.
-FEW_CALLS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A window with Gong's count of its calls, and the warehouse's of those not marked as deleted."""
+    """A window with Gong's count of its records, and the warehouse's count of those not marked as deleted."""
 
     window: Window
-    gong: int
-    held: int
+    listed: int
+    stored: int
 
     @property
     def size(self) -> int:
         """The larger of the two counts."""
-        return max(self.gong, self.held)
+        return max(self.listed, self.stored)
 
     @property
     def pages(self) -> int:
-        """The requests that walking the window takes."""
-        return max(1, math.ceil(self.gong / CALLS_PER_PAGE))
+        """The requests that fetching the window takes."""
+        return max(1, math.ceil(self.listed / RECORDS_PER_PAGE))
 
     @property
     def differs(self) -> bool:
         """Whether the counts differ."""
-        return self.gong != self.held
+        return self.listed != self.stored
 
     @property
     def small(self) -> bool:
-        """Whether walking the window is as cheap as halving it: it fits on a page, or most of it differs."""
+        """Whether fetching the window is as cheap as halving it: it fits on one page, or most of it differs."""
         return (
-            self.size <= CALLS_PER_PAGE
-            or 2 * abs(self.gong - self.held) >= self.size
+            self.size <= RECORDS_PER_PAGE
+            or 2 * abs(self.listed - self.stored) >= self.size
             or self.window.seconds < _SHORTEST_SECONDS
         )
 
 
-def is_mass(gone: int, held: int, share: float) -> bool:
-    """Whether `gone` of `held` calls are more than `share` of them, and more than a few."""
-    return gone >= FEW_CALLS and gone > share * held
-
-
 @dataclass(slots=True)
 class Counter:
-    """Counts the calls of windows, at Gong and in the warehouse."""
+    """Counts the records of windows, in Gong and in the warehouse."""
 
     warehouse: Warehouse
     client: Client
+    resource: Resource
 
     @property
     def asked(self) -> int:
@@ -95,46 +90,52 @@ class Counter:
     def count(self, windows: Sequence[Window]) -> list[Counted]:
         """The counts of `windows`; one request each."""
         with ThreadPoolExecutor(_AT_ONCE, "gong-count") as pool:
-            gong = list(pool.map(self._at_gong, windows))
-        return [Counted(*parts) for parts in zip(windows, gong, self._held(windows), strict=True)]
+            listed = list(pool.map(self._listed, windows))
+        return [Counted(*parts) for parts in zip(windows, listed, self._stored(windows), strict=True)]
 
     def part(self, whole: Counted, cuts: Sequence[datetime]) -> list[Counted]:
         """The window in pieces, cut at `cuts`, one request for each but the last; uncut if it fits on a page."""
         *pieces, last = cut(whole.window, cuts if whole.pages > 1 else ())
         parts = self.count(pieces)
-        gong, held = (sum(getattr(part, side) for part in parts) for side in ("gong", "held"))
-        return [*parts, Counted(last, max(0, whole.gong - gong), whole.held - held)]
+        listed, stored = (sum(getattr(part, side) for part in parts) for side in ("listed", "stored"))
+        return [*parts, Counted(last, max(0, whole.listed - listed), whole.stored - stored)]
 
     def halve(self, whole: Sequence[Counted]) -> list[Counted]:
         """Both halves of each window; one request for the two."""
         pairs = [split(counted.window, 2) for counted in whole]
         halves = []
         for counted, (_, later), first in zip(whole, pairs, self.count([pair[0] for pair in pairs]), strict=True):
-            halves += [first, Counted(later, max(0, counted.gong - first.gong), counted.held - first.held)]
+            rest = Counted(later, max(0, counted.listed - first.listed), counted.stored - first.stored)
+            halves += [first, rest]
         return halves
 
-    def _at_gong(self, window: Window) -> int:
-        page = self.client.page(CALLS, window)
+    def _listed(self, window: Window) -> int:
+        endpoint = self.resource.endpoint
+        page = self.client.page(endpoint, window)
         if page.total is None:
-            raise UnexpectedAnswer("GET /v2/calls answered without totalRecords", request_id=page.request_id)
+            raise UnexpectedAnswer(
+                f"{endpoint.method} {endpoint.path} answered without totalRecords", request_id=page.request_id
+            )
         return page.total
 
-    def _held(self, windows: Sequence[Window]) -> list[int]:
+    def _stored(self, windows: Sequence[Window]) -> list[int]:
         counts: list[int] = []
+        column = self.resource.time_column
+        workspace = self.client.workspace_id if self.resource.by_workspace else None
         for at in range(0, len(windows), _WINDOWS_PER_QUERY):
-            some = windows[at : at + _WINDOWS_PER_QUERY]
-            sums = ", ".join(["sum(case when call_time >= %s and call_time < %s then 1 else 0 end)"] * len(some))
-            bounds = [bound for window in some for bound in (window.start, window.end)]
-            workspace = self.client.workspace_id
+            batch = windows[at : at + _WINDOWS_PER_QUERY]
+            sums = ", ".join([f"sum(case when {column} >= %s and {column} < %s then 1 else 0 end)"] * len(batch))
+            bounds = [bound for window in batch for bound in (window.start, window.end)]
             found = self.warehouse.query(
-                f"select {sums} from {{dataset}}.calls where deleted_at is null and call_time >= %s and call_time < %s"
+                f"select {sums} from {{dataset}}.{self.resource.table.name}"
+                f" where deleted_at is null and {column} >= %s and {column} < %s"
                 + ("" if workspace is None else " and workspace_id = %s"),
                 *bounds,
                 min(bounds),
                 max(bounds),
                 *([] if workspace is None else [workspace]),
             )
-            counts += [int(count or 0) for count in found[0]] if found else [0] * len(some)
+            counts += [int(count or 0) for count in found[0]] if found else [0] * len(batch)
         return counts
 
 
@@ -143,9 +144,9 @@ def narrow(
 ) -> list[Counted]:
     """The windows of `ranges` that differ, cut small, and some that look equal and may not be; in time order.
 
-    `suspects`, the most telling first, are counted apart from what lies between them, and are found also if they look
-    equal: there a surplus call makes up for the lost one. Halves at most `most_requests` windows that differ, and none
-    that look equal once a run has sent so many requests.
+    `suspects` are windows with known losses, the most certain first. They are counted separately from the time between
+    them, and are returned also if they look equal: there a surplus record may hide the lost one. At most
+    `most_requests` windows that differ are halved, and none that look equal once the run has sent so many requests.
     """
     suspects = suspects[: most_requests // _REQUESTS_PER_DIFFERENCE]
     edges = [edge for window in suspects for edge in (window.start, window.end)]
@@ -154,13 +155,13 @@ def narrow(
     even = [part for part in suspected if not part.differs and part.pages <= most_requests // _PART_FOR_A_SUSPECT]
     search = _Search(counter, most_requests, len(suspected), even)
     search.cut([part for part in parts if part not in even])
-    search.doubt()
+    search.halve_equal()
     return sorted(search.found, key=lambda counted: counted.window)
 
 
 @dataclass(slots=True)
 class _Search:
-    """`found` are windows to walk, `equal` those that are not to be, unless in doubt; `known` differences there are."""
+    """A search: `found` are windows to fetch, `equal` those that look equal, `known` how many differences are."""
 
     counter: Counter
     most: int
@@ -168,36 +169,36 @@ class _Search:
     found: list[Counted]
     equal: set[Counted] = field(default_factory=set)
 
-    def cut(self, fresh: Sequence[Counted]) -> None:
-        """Halves those of `fresh` that differ, until walking them is cheaper."""
+    def cut(self, batch: Sequence[Counted]) -> None:
+        """Halves the windows of `batch` that differ, until fetching them is cheaper."""
         cuts = 0
-        while fresh:
-            self.equal |= {counted for counted in fresh if not counted.differs and counted.size}
-            self.found += [counted for counted in fresh if counted.differs and counted.small]
-            large = [counted for counted in fresh if counted.differs and not counted.small]
+        while batch:
+            self.equal |= {counted for counted in batch if not counted.differs and counted.size}
+            self.found += [counted for counted in batch if counted.differs and counted.small]
+            large = [counted for counted in batch if counted.differs and not counted.small]
             cuts += len(large)
             if cuts > min(_pages(large), self.most):
                 self.found += large
                 return
-            fresh = self.counter.halve(large)
+            batch = self.counter.halve(large)
 
-    def doubt(self) -> None:
-        """Halves what looks equal, or has it walked where that is as cheap; what then differs is cut as well."""
-        while self.equal and (spare := self._spare()) > 0:
-            if _pages(self.equal) <= spare:
+    def halve_equal(self) -> None:
+        """Halves windows that look equal, or fetches them where that is as cheap; halves that differ are cut too."""
+        while self.equal and (left := self._requests_left()) > 0:
+            if _pages(self.equal) <= left:
                 self.found += self.equal
                 return
-            # half of the windows, and of the requests, at most: what these find takes some too
-            several = min(len(self.equal), spare) // 2 + 1
-            largest = heapq.nlargest(several, self.equal, key=lambda counted: (counted.size, counted.window))
+            # At most half of the windows and of the requests: what these windows show takes requests too.
+            half = min(len(self.equal), left) // 2 + 1
+            largest = heapq.nlargest(half, self.equal, key=lambda counted: (counted.size, counted.window))
             self.equal.difference_update(largest)
             self.found += [counted for counted in largest if counted.pages == 1]
             self.cut(self.counter.halve([counted for counted in largest if not counted.small]))
 
-    def _spare(self) -> int:
-        """The requests that the differences so far give reason for, less those sent and those that walking takes."""
+    def _requests_left(self) -> int:
+        """The requests that the differences so far justify, less those sent and those that fetching takes."""
         differences = max(self.known, sum(counted.differs for counted in self.found))
-        # any two of them may hide in one window
+        # Any two differences may hide in one window.
         pairs = differences * (differences - 1) // 2
         allowed = _REQUESTS_WHEN_CLEAN + _REQUESTS_PER_DIFFERENCE * differences + pairs
         return min(self.most, allowed) - self.counter.asked - _pages(self.found)

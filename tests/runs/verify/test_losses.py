@@ -1,4 +1,4 @@
-"""What somebody deleted from `calls` is found by the warehouse's own tables: also where Gong's counts tell nothing."""
+"""Rows that somebody deleted from `calls` are found by the warehouse's own tables, also where counts are equal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from mirrors import LARGE, between, days_ago, lose, mirror, rows, sent, table, truth
 
 from gong_source import Target, backfill, sync, verify
+from gong_source.resources.calls import CALLS
 from gong_source.runs.verify.losses import windows_with_losses
 from gong_source.warehouse.warehouse import open_warehouse
 
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
 
 
 def losses() -> list[Window]:
-    """What the warehouse of the test tells."""
+    """The losses that the warehouse of the test shows."""
     with open_warehouse(Target(), command="verify", write=False) as warehouse:
-        return windows_with_losses(warehouse)
+        return windows_with_losses(warehouse, CALLS)
 
 
-def walked() -> set[tuple[str, str]]:
-    """The windows of the ledger, as the first sync walked them."""
-    return {(str(start), str(end)) for start, end in rows("select window_start, window_end from gong.call_windows")}
+def fetched() -> set[tuple[str, str]]:
+    """The windows of the ledger, as the first sync fetched them."""
+    return {(str(start), str(end)) for start, end in rows("select window_start, window_end from gong.fetched_windows")}
 
 
 def test_a_true_warehouse_has_lost_nothing(serve: Serve, settings_for: SettingsFor) -> None:
-    """Neither a call that moved, nor one that Gong deleted, nor one whose row a setting removed is a loss."""
+    """A call that moved, one that Gong deleted, and one whose row a setting removed are not losses."""
     tenant, _, settings = mirror(serve, settings_for, LARGE)
     assert losses() == []
     moved, gone, removed = between(tenant, days_ago(200), days_ago(190))[:3]
@@ -52,10 +53,10 @@ def test_a_true_warehouse_has_lost_nothing(serve: Serve, settings_for: SettingsF
     assert table() == truth(tenant)
 
 
-def test_the_window_that_brought_the_lost_call_is_told(serve: Serve, settings_for: SettingsFor) -> None:
-    """A lost call leads to its window, without a request; brought back, it is no longer lost."""
+def test_the_window_that_brought_the_lost_call_is_reported(serve: Serve, settings_for: SettingsFor) -> None:
+    """A lost call leads to its window, without a request; loaded again, it is not lost any more."""
     tenant, simulator, settings = mirror(serve, settings_for, LARGE)
-    before = walked()
+    before = fetched()
     lost = between(tenant, days_ago(200), days_ago(190))[0]
     time = tenant.effective_time(tenant.calls[lost], "documented")
     lose([lost])
@@ -69,8 +70,8 @@ def test_the_window_that_brought_the_lost_call_is_told(serve: Serve, settings_fo
     assert losses() == []
 
 
-def test_neighbouring_windows_are_told_as_one(serve: Serve, settings_for: SettingsFor) -> None:
-    """A stretch of time that is lost as a whole is cut out at its ends only."""
+def test_neighbouring_windows_are_reported_as_one(serve: Serve, settings_for: SettingsFor) -> None:
+    """A lost stretch of time is one window."""
     tenant, _, _ = mirror(serve, settings_for, LARGE)
     lose(between(tenant, days_ago(150), days_ago(30)))
 
@@ -81,7 +82,7 @@ def test_neighbouring_windows_are_told_as_one(serve: Serve, settings_for: Settin
 
 @pytest.mark.parametrize("apart", [0, 120], ids=["side by side", "months apart"])
 def test_a_lost_and_a_surplus_call_do_not_cancel_out(serve: Serve, settings_for: SettingsFor, apart: float) -> None:
-    """Gong's count of the whole range is the warehouse's, and yet one repair finds and mends both."""
+    """Although the counts of the whole range are equal, one repair finds and repairs both."""
     tenant, simulator, settings = mirror(serve, settings_for, LARGE)
     lost = between(tenant, days_ago(200), days_ago(190))[0]
     gone = between(tenant, days_ago(200 - apart), days_ago(190 - apart))[1]
@@ -89,7 +90,7 @@ def test_a_lost_and_a_surplus_call_do_not_cancel_out(serve: Serve, settings_for:
     tenant.delete(gone)
 
     report = verify(settings=settings)
-    assert (report.gong_calls, report.held_calls, report.outcome) == (5999, 5999, "differs")
+    assert (report.listed, report.stored, report.outcome) == (5999, 5999, "differs")
     assert (report.total("missing"), report.total("surplus")) == (1, 1)
     simulator.reset_requests()
     assert verify(settings=settings, repair=True).outcome == "repaired"
@@ -98,8 +99,8 @@ def test_a_lost_and_a_surplus_call_do_not_cancel_out(serve: Serve, settings_for:
     assert sent(simulator) <= 2 * 25
 
 
-def test_a_call_lost_of_a_backfill_is_told_although_syncs_went_on(serve: Serve, settings_for: SettingsFor) -> None:
-    """The windows of the load that first brought the call tell, whatever was loaded since."""
+def test_a_call_lost_of_a_backfill_is_reported_although_syncs_went_on(serve: Serve, settings_for: SettingsFor) -> None:
+    """The windows of the load that first brought the call show the loss, whatever was loaded since."""
     tenant, _, settings = mirror(serve, settings_for, LARGE)
     backfill(days_ago(330), days_ago(150), settings=settings, refresh=True)
     sync(settings=settings)

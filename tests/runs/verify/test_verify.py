@@ -1,11 +1,13 @@
-"""`verify`: what differs between Gong and the warehouse is found and repaired, and nothing else is touched."""
+"""`verify`: differences between Gong and the warehouse are found and repaired, and nothing else is changed."""
 
 from __future__ import annotations
 
 import json
 import random
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,7 +38,7 @@ from mirrors import (
 from gong_source import ConfigurationError, Control, Window, backfill, status, sync, verify
 from gong_source.cli.main import main
 from gong_source.cli.text import status_text, verify_text
-from gong_source.resources.declare import VERIFICATIONS
+from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import iso, now, split
 
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     SettingsFor = Callable[..., GongSettings]
 
 FEW = {"calls": 40, "days": 60, "long_gap_share": 0.3}
-_COUNTS = ("gong", "held", "missing", "changed", "surplus", "unsettled")
+_COUNTS = ("listed", "stored", "missing", "changed", "surplus", "unsettled")
 
 
 def run_cli(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
@@ -66,24 +68,24 @@ def run_cli(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, *options: str
 def test_a_clean_warehouse_costs_three_requests_and_gets_one_row(serve: Serve, settings_for: SettingsFor) -> None:
     """However many calls: the whole range is counted first; only the verification itself is written."""
     _, simulator, settings = mirror(serve, settings_for, LARGE)
-    before, windows = snapshot(), rows("select * from gong.call_windows order by walk_id")
+    before, windows = snapshot(), rows("select * from gong.fetched_windows order by fetch_id")
 
     result = verify(settings=settings)
 
     assert (result.status, result.outcome, result.windows) == ("done", "clean", [])
-    assert (result.gong_calls, result.held_calls) == (6000, 6000)
+    assert (result.listed, result.stored) == (6000, 6000)
     assert sent(simulator) == result.requests == 3
     first = simulator.requests[0].query
-    covered = status().covered[0]
+    covered = status().resources["calls"].covered[0]
     assert (first["fromDateTime"], first["toDateTime"]) == (iso(covered.start), iso(covered.end))
     assert snapshot() == before
-    assert rows("select * from gong.call_windows order by walk_id") == windows
+    assert rows("select * from gong.fetched_windows order by fetch_id") == windows
     names = [column.name for column in VERIFICATIONS.columns]
     (row,) = rows(f"select {', '.join(names)} from gong.verifications")
     written = dict(zip(names, row, strict=True))
     assert (written["outcome"], written["requests"], written["is_repair"]) == ("clean", 3, False)
     assert (written["verified_from"], written["verified_to"]) == (covered.start, covered.end)
-    assert (written["gong_calls"], written["held_calls"], written["differing_windows"]) == (6000, 6000, 0)
+    assert (written["listed"], written["stored"], written["differing_windows"]) == (6000, 6000, 0)
 
 
 def test_a_range_of_one_page_is_compared_call_by_call(serve: Serve, settings_for: SettingsFor) -> None:
@@ -101,7 +103,7 @@ def test_a_range_of_one_page_is_compared_call_by_call(serve: Serve, settings_for
 
 
 def test_counts_can_cancel_out_and_deep_proves(serve: Serve, settings_for: SettingsFor) -> None:
-    """A late and a deleted call side by side in many look clean to the counts; the comparison of every call sees."""
+    """A late and a deleted call next to each other leave the counts equal; --deep finds both."""
     tenant, _, settings = mirror(serve, settings_for, LARGE)
     gone = between(tenant, days_ago(200), days_ago(190))[0]
     tenant.add(Call("1", started=tenant.calls[gone].started))
@@ -115,19 +117,24 @@ def test_counts_can_cancel_out_and_deep_proves(serve: Serve, settings_for: Setti
 
 
 def test_without_a_sync_there_is_nothing_to_verify(serve: Serve, settings_for: SettingsFor) -> None:
-    """An empty dataset is told as such, and not called clean: it may be another than the one that was meant."""
+    """An empty dataset is reported, not called clean: it may not be the one that was meant."""
     simulator = serve(Tenant())
+    settings = settings_for(simulator)
 
-    with pytest.raises(ConfigurationError, match="nothing has been loaded yet; run gong-source sync first"):
-        verify(settings=settings_for(simulator))
+    with pytest.raises(ConfigurationError, match=r"there is no dataset gong in .* yet; run gong-source sync first"):
+        verify(settings=settings)
+    assert [*Path().iterdir()] == []
+    sync(settings=settings_for(simulator, resources="workspaces"))
+    with pytest.raises(ConfigurationError, match="no calls have been loaded yet; run gong-source sync first"):
+        verify(settings=settings)
 
-    assert sent(simulator) == 0
+    assert [request.path for request in simulator.requests] == ["/v2/workspaces"]
 
 
 def test_what_was_loaded_of_workspaces_alone_is_verified_by_their_names(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """Where no run has asked for all workspaces, verify says which it was asked for."""
+    """If no run has loaded all workspaces, verify names those that were loaded."""
     tenant = Tenant.generate(60, start=days_ago(20), end=days_ago(1), seed=2, workspaces=2)
     simulator = serve(tenant)
     one = tenant.workspace_ids[0]
@@ -140,10 +147,10 @@ def test_what_was_loaded_of_workspaces_alone_is_verified_by_their_names(
 
 
 @pytest.mark.parametrize("how", [{}, {"repair": True}, {"repair": True, "deep": True, "accept_deletions": True}])
-def test_more_gone_than_is_being_processed_is_a_difference(
+def test_more_surplus_than_unsettled_calls_are_a_difference(
     how: dict[str, bool], serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """One call in processing may be one of two that are gone, not both: nothing is marked, nor called clean."""
+    """With one unsettled and two surplus calls, nothing is marked, and the window is not called clean."""
     tenant = Tenant.generate(60, start=days_ago(20), end=days_ago(1), seed=2)
     settings = settings_for(serve(tenant), start_date=iso(days_ago(21)))
     sync(settings=settings)
@@ -182,11 +189,11 @@ def test_forty_damages_are_found_and_repaired(serve: Serve, settings_for: Settin
 
 
 def test_one_missing_call_in_many_is_cheap_to_find(serve: Serve, settings_for: SettingsFor) -> None:
-    """One damage is halved down to and stays below 25 requests; without --repair nothing is loaded."""
+    """One damage is found by halving in fewer than 25 requests; without --repair nothing is loaded."""
     tenant, simulator, settings = mirror(serve, settings_for, LARGE)
     lost = next(iter(tenant.calls))
     lose([lost])
-    before, walks = snapshot(), rows("select count(*) from gong.call_windows")
+    before, fetches = snapshot(), rows("select count(*) from gong.fetched_windows")
 
     result = verify(settings=settings)
 
@@ -194,17 +201,17 @@ def test_one_missing_call_in_many_is_cheap_to_find(serve: Serve, settings_for: S
     (found,) = result.windows
     assert (found.missing, found.changed, found.surplus, found.unsettled) == (1, 0, 0, 0)
     assert tenant.effective_time(tenant.calls[lost], "documented") in found.window
-    assert found.gong == found.held + 1 <= 500
+    assert found.listed == found.stored + 1 <= 500
     assert sent(simulator) <= 25
     assert snapshot() == before
-    assert rows("select count(*) from gong.call_windows") == walks
+    assert rows("select count(*) from gong.fetched_windows") == fetches
     assert rows("select outcome, differing_windows, missing from gong.verifications") == [("differs", 1, 1)]
 
 
-def test_a_lost_month_is_reported_without_walking_it_and_repaired_by_walking_it(
+def test_a_lost_month_is_reported_without_fetching_it_and_repaired_by_fetching_it(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """Where most of a window is missing, counts tell enough for a report; a repair walks it once."""
+    """Where most of a window is missing, the counts are enough for a report; a repair fetches the window once."""
     tenant, simulator, settings = mirror(serve, settings_for, LARGE)
     month = between(tenant, days_ago(150), days_ago(30))
     lose(month)
@@ -237,7 +244,7 @@ def test_the_command_prints_a_table_or_json_and_exits_with_3(
     assert run_cli(simulator, monkeypatch, "verify", "--from", "tomorrow") == 2
 
     header = next(line for line in text.splitlines() if "missing" in line)
-    assert header.split() == ["from", "(UTC)", "to", "(UTC)", *_COUNTS, "outcome"]
+    assert header.split() == ["resource", "from", "(UTC)", "to", "(UTC)", *_COUNTS, "outcome"]
     assert "verify --repair" in errors
     assert as_json["outcome"] == "differs"
     assert as_json["ranges"] == [[iso(days_ago(30)), iso(END)]]
@@ -245,8 +252,8 @@ def test_the_command_prints_a_table_or_json_and_exits_with_3(
     assert table() == truth(tenant)
 
 
-def test_calls_held_twice_are_found_and_held_once_again(serve: Serve, settings_for: SettingsFor) -> None:
-    """A row that is there twice differs by count; the repair leaves one, as Gong lists it."""
+def test_duplicate_rows_are_found_and_reduced_to_one(serve: Serve, settings_for: SettingsFor) -> None:
+    """A duplicate row changes the count; the repair leaves one row, as Gong lists it."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     change("insert into gong.calls select * from gong.calls where id = ?", next(iter(tenant.calls)))
 
@@ -266,7 +273,7 @@ def test_calls_held_twice_are_found_and_held_once_again(serve: Serve, settings_f
 
 
 def test_deep_finds_edits_that_counts_cannot_show(serve: Serve, settings_for: SettingsFor) -> None:
-    """Edits long ago leave counts as they are; --deep reports them, and with --repair loads those rows alone."""
+    """Old edits do not change counts; --deep reports them, and with --repair loads only those rows."""
     tenant, _, settings = mirror(serve, settings_for, LARGE)
     old = between(tenant, days_ago(300), days_ago(20))[::1200]
     for call_id in old:
@@ -309,7 +316,7 @@ def test_call_times_follow_when_the_tenants_rule_turns_out_different(
 
 
 def test_deleted_calls_are_marked_and_come_back(serve: Serve, settings_for: SettingsFor) -> None:
-    """deleted_at tells when a call was found gone, as a change by that load; a call that reappears loses it."""
+    """deleted_at says when a run found the call missing, as a change by that load; a call that reappears loses it."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     recent = between(tenant, days_ago(5), END)[:2]
     old = between(tenant, days_ago(60), days_ago(20))[:3]
@@ -322,7 +329,7 @@ def test_deleted_calls_are_marked_and_come_back(serve: Serve, settings_for: Sett
     marked = rows("select id, deleted_at, _dlt_load_id from gong.calls where deleted_at is not null")
     assert {call_id for call_id, _, _ in marked} == {*recent, *old}
     assert all(datetime.now(UTC) - moment < timedelta(minutes=1) for _, moment, _ in marked)
-    newest = rows("select max(_dlt_load_id) from gong.call_windows where mode = 'repair'")
+    newest = rows("select max(_dlt_load_id) from gong.fetched_windows where mode = 'repair'")
     assert {load_id for _, _, load_id in marked} == {newest[0][0]}
     assert table() == truth(tenant)
     assert verify(settings=settings).outcome == "clean"
@@ -352,7 +359,7 @@ def test_deleted_calls_setting(serve: Serve, settings_for: SettingsFor, policy: 
     ]
     if policy == "remove":
         assert found == []
-        assert rows("select id from gong.call_arrivals where id = ?", call_id) == []
+        assert rows("select id from gong.arrivals where id = ?", call_id) == []
     else:
         (row,) = found
         assert row["deleted_at"] is not None
@@ -373,7 +380,7 @@ def test_deleted_calls_setting(serve: Serve, settings_for: SettingsFor, policy: 
 def test_a_key_that_lost_its_visibility_touches_no_row(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, capsys: Any, loss: Any, deep: bool
 ) -> None:
-    """A mass of calls gone is not taken for deletions: nothing is marked, exit 3, and the message says why."""
+    """Many missing calls are not taken for deletions: nothing is marked, exit code 3, and the message says why."""
     _, simulator, _ = mirror(serve, settings_for, LARGE)
     before = snapshot()
     simulator.settings = type(simulator.settings)(requests_per_second=None, daily_quota=None, **loss)
@@ -389,7 +396,7 @@ def test_a_key_that_lost_its_visibility_touches_no_row(
 
 
 def test_a_person_can_accept_that_all_calls_are_deleted(serve: Serve, settings_for: SettingsFor) -> None:
-    """--accept-deletions marks however many are gone; even three of three need it."""
+    """--accept-deletions marks however many are missing; even three of three need it."""
     tenant, _, settings = mirror(serve, settings_for, {"calls": 3, "days": 10})
     for call_id in list(tenant.calls):
         tenant.delete(call_id)
@@ -402,8 +409,8 @@ def test_a_person_can_accept_that_all_calls_are_deleted(serve: Serve, settings_f
     assert table() == {}
 
 
-def test_a_mass_gone_from_one_window_holds_back_all_marks_and_no_load(serve: Serve, settings_for: SettingsFor) -> None:
-    """Many calls gone from a few days: nothing is marked anywhere, missing calls still come in; accepted, all is."""
+def test_many_missing_calls_in_one_window_stop_all_marks_and_no_load(serve: Serve, settings_for: SettingsFor) -> None:
+    """Many calls missing from a few days: nothing is marked, missing rows are loaded; once accepted, all are marked."""
     tenant, _, settings = mirror(serve, settings_for, LARGE)
     those_days = between(tenant, days_ago(152), days_ago(149))
     lost, elsewhere = between(tenant, days_ago(300), days_ago(10))[::5000]
@@ -428,7 +435,7 @@ def test_a_mass_gone_from_one_window_holds_back_all_marks_and_no_load(serve: Ser
 def test_unsettled_windows_are_reported_and_neither_repaired_nor_a_reason_to_mark(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """While Gong is still processing calls nothing is loaded or marked; once it lists them, they come in."""
+    """While Gong still processes calls, nothing is loaded or marked; once Gong lists them, they are loaded."""
     clock = [END.timestamp()]
     tenant, _, settings = mirror(serve, settings_for, SMALL, served={"clock": lambda: clock[0]})
     hidden = between(tenant, days_ago(30), END)[0]
@@ -436,7 +443,7 @@ def test_unsettled_windows_are_reported_and_neither_repaired_nor_a_reason_to_mar
     tenant.make_available(hidden, END.timestamp() + 3600)  # processed anew: counted, and not listed
     for at in range(3):
         tenant.add(Call(str(90 + at), started=time + timedelta(seconds=at), available_at=END.timestamp() + 3600))
-    before, walks = snapshot(), rows("select count(*) from gong.call_windows")
+    before, fetches = snapshot(), rows("select count(*) from gong.fetched_windows")
 
     for _ in range(2):
         result = verify(settings=settings, repair=True)
@@ -444,7 +451,7 @@ def test_unsettled_windows_are_reported_and_neither_repaired_nor_a_reason_to_mar
         assert [found.outcome for found in result.windows] == ["unsettled"]
         assert (result.total("unsettled"), result.marked_deleted) == (4, 0)
         assert snapshot() == before
-        assert rows("select count(*) from gong.call_windows") == walks
+        assert rows("select count(*) from gong.fetched_windows") == fetches
     assert "Gong counts 4 calls that it does not list yet" in verify_text(result)
 
     clock[0] += 7200
@@ -481,7 +488,7 @@ def test_a_repair_that_the_quota_ends_is_finished_by_the_next(
 
 
 def test_a_used_up_quota_exits_with_4(serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work done stays done, the exit code says to come back."""
+    """Finished work stays, and the exit code says to run again."""
     tenant, simulator, _ = mirror(serve, settings_for, SMALL)
     lose([next(iter(tenant.calls))])
 
@@ -494,7 +501,7 @@ import os, signal
 from gong_source import Control, verify
 
 def die(progress):
-    if progress.calls >= 3000:
+    if progress.records >= 3000:
         os.kill(os.getpid(), signal.SIGKILL)
 
 verify(repair=True, deep=True, control=Control(on_progress=die))
@@ -502,7 +509,7 @@ verify(repair=True, deep=True, control=Control(on_progress=die))
 
 
 def test_a_repair_that_is_killed_is_finished_by_the_next(serve: Serve, settings_for: SettingsFor) -> None:
-    """A process that dies in the middle leaves no lock and no harm; the next repair ends in the tenant's table."""
+    """A process that dies in the middle leaves no lock and no damage; the next repair completes the table."""
     tenant, simulator, settings = mirror(serve, settings_for, LARGE)
     damage(tenant, random.Random(2), 20)
 
@@ -516,7 +523,7 @@ def test_a_repair_that_is_killed_is_finished_by_the_next(serve: Serve, settings_
 
 
 def test_a_stopped_repair_marks_what_it_compared(serve: Serve, settings_for: SettingsFor) -> None:
-    """A repair that is stopped after some windows has finished those, and the next one finishes the others."""
+    """A stopped repair has finished the windows that it compared, and the next one finishes the others."""
     # at this rate few windows are in flight, the earliest first, so that the first is whole before answers stop
     tenant, simulator, settings = mirror(serve, settings_for, LARGE, requests_per_second=40.0)
     simulator.faults = [Fault(kind="slow", seconds=3600.0, numbers=range(45, 1000))]
@@ -542,7 +549,7 @@ def test_a_stopped_repair_marks_what_it_compared(serve: Serve, settings_for: Set
 def test_a_deep_verification_goes_on_where_the_quota_ended_it(
     serve: Serve, settings_for: SettingsFor, repair: bool
 ) -> None:
-    """It says how far it came; --from there costs what was left of it, and what it saw before stays repaired."""
+    """The result says how far it came; --from there costs only the rest, and earlier repairs stay."""
     tenant, simulator, settings = mirror(serve, settings_for, LARGE)
     early, late = between(tenant, days_ago(290), days_ago(280)), between(tenant, days_ago(10), days_ago(5))
     for days in (early, late):
@@ -563,7 +570,7 @@ def test_a_deep_verification_goes_on_where_the_quota_ended_it(
         assert (result.total("missing"), result.total("changed"), result.total("surplus")) == (1, 1, 1)
         assert result.marked_deleted == repair
     assert sent(simulator) <= whole + 12
-    ranges = rows("select verified_from, verified_to, gong_calls from gong.verifications order by finished_at, outcome")
+    ranges = rows("select verified_from, verified_to, listed from gong.verifications order by finished_at, outcome")
     assert (ranges[1][0], ranges[1][1], ranges[1][2]) == (first.ranges[0].start, first.resume_from, None)
     assert (ranges[2][0], ranges[2][1]) == (first.resume_from, first.ranges[-1].end)
     assert (table() == truth(tenant)) is repair
@@ -572,7 +579,7 @@ def test_a_deep_verification_goes_on_where_the_quota_ended_it(
 def test_a_window_that_cannot_be_compared_is_no_clean_one(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call without an id leaves its window out, with exit code 3; the others are repaired, and it is later."""
+    """A call without an id leaves its window out, with exit code 3; other windows are repaired, and this one later."""
     tenant, _, settings = mirror(serve, settings_for, LARGE)
     broken = serve(tenant, faults=(Fault(kind="record_without_id", numbers=[8]),))
     lost = between(tenant, days_ago(300), END)[::50]
@@ -639,7 +646,7 @@ def test_only_the_range_asked_for_is_verified(serve: Serve, settings_for: Settin
 def test_a_call_that_moved_out_of_the_range_is_taken_back_where_it_is_seen(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """To a repair of a part of time, a call that moved away looks deleted; the repair of where it is now unmarks it."""
+    """A call that moved out of the repaired range looks deleted; the repair of its new time unmarks it."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     moved = between(tenant, days_ago(30), days_ago(20))[0]
     tenant.redate(moved, started=days_ago(50), scheduled=days_ago(50))
@@ -653,7 +660,7 @@ def test_a_call_that_moved_out_of_the_range_is_taken_back_where_it_is_seen(
 
 
 def test_a_workspace_is_verified_by_itself(serve: Serve, settings_for: SettingsFor) -> None:
-    """With a workspace, Gong is asked for its calls only, and only its rows are counted and marked."""
+    """With a workspace, only its calls are fetched, and only its rows are counted and marked."""
     tenant, simulator, _ = mirror(serve, settings_for, SMALL | {"workspaces": 2})
     mine, other = tenant.workspace_ids
     of = {w: [i for i, c in tenant.calls.items() if c.fields["workspaceId"] == w] for w in (mine, other)}
@@ -674,7 +681,7 @@ def test_a_workspace_is_verified_by_itself(serve: Serve, settings_for: SettingsF
 def test_a_sync_can_verify_the_last_days(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sync --verify-days repairs beyond the lookback, in its result too; status tells when that was."""
+    """`sync --verify-days` repairs beyond the lookback and says so in its result; status shows when that was."""
     tenant, simulator, _ = mirror(serve, settings_for, SMALL)
     assert "last verified  never" in status_text(status())
     old = between(tenant, days_ago(40), days_ago(20))
@@ -686,7 +693,7 @@ def test_a_sync_can_verify_the_last_days(
     verification = json.loads(capsys.readouterr().out)["verification"]
     assert (verification["outcome"], verification["missing"], verification["marked_deleted"]) == ("repaired", 2, 1)
     assert table() == truth(tenant)
-    verified = status().verified
+    verified = status().resources["calls"].verified
     assert verified is not None
     assert (verified.outcome, verified.differing_windows) == ("repaired", len(verification["windows"]))
     assert days_ago(51) < verified.window.start < days_ago(49)
@@ -695,8 +702,8 @@ def test_a_sync_can_verify_the_last_days(
     assert status().requests_today >= sent(simulator)
 
 
-def test_a_verifying_sync_keeps_to_its_budget_and_gets_on(serve: Serve, settings_for: SettingsFor) -> None:
-    """A budget that does not suffice costs no more than it says, leaves the sync done, and each time repairs some."""
+def test_a_verifying_sync_keeps_to_its_budget_and_makes_progress(serve: Serve, settings_for: SettingsFor) -> None:
+    """A budget that is too small is not exceeded, leaves the sync done, and each sync repairs some."""
     tenant, simulator, settings = mirror(
         serve, settings_for, LARGE, verify_days=300, verify_request_budget=24, lookback_days=0
     )
@@ -715,7 +722,7 @@ def test_a_verifying_sync_keeps_to_its_budget_and_gets_on(serve: Serve, settings
 
 
 def test_a_sync_whose_verification_is_refused_is_incomplete(serve: Serve, settings_for: SettingsFor) -> None:
-    """A key that lost its visibility makes the sync end with what is to be done."""
+    """With a key that lost its visibility, the sync ends incomplete and says what to do."""
     _, simulator, settings = mirror(serve, settings_for, SMALL, verify_days=30)
     simulator.settings = type(simulator.settings)(requests_per_second=None, daily_quota=None, see_no_calls=True)
 
@@ -728,13 +735,13 @@ def test_a_sync_whose_verification_is_refused_is_incomplete(serve: Serve, settin
 # --- when calls arrive
 
 
-def test_first_seen_never_changes_and_status_tells_how_late_calls_arrive(
+def test_first_seen_never_changes_and_status_shows_how_late_calls_arrive(
     serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """Each call has the load that first brought it; calls that a sync found in time asked for before tell the delay."""
+    """Each call has the load that first brought it; calls that appear in time fetched before show the delay."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
-    assert status().arrivals is None
-    first = dict(rows("select id, first_seen_at from gong.call_arrivals"))
+    assert status().resources["calls"].arrivals is None
+    first = dict(rows("select id, first_seen_at from gong.arrivals"))
     assert first.keys() == set(tenant.calls)
     for number, days in enumerate((1, 2, 3, 5)):
         tenant.add(Call(str(10 + number), started=days_ago(days)))
@@ -743,72 +750,70 @@ def test_first_seen_never_changes_and_status_tells_how_late_calls_arrive(
     sync(settings=settings)
 
     loads = dict(rows("select load_id, inserted_at from gong._dlt_loads"))
-    found = rows("select id, first_seen_at, load_id, mode, is_late from gong.call_arrivals")
+    found = rows("select id, first_seen_at, load_id, mode, is_late from gong.arrivals")
     seen = {row[0]: row[1] for row in found}
     assert {i: seen[i] for i in first} == first
     assert all(loads[load_id] == moment for _, moment, load_id, _, _ in found)
     assert {(row[0], row[3]) for row in found if row[4]} == {(str(10 + n), "sync") for n in range(4)}
-    arrivals = status().arrivals
+    arrivals = status().resources["calls"].arrivals
     assert arrivals is not None
-    assert arrivals.calls == 4
+    assert arrivals.records == 4
     assert arrivals.median == pytest.approx(2.5, abs=0.01)
     assert (arrivals.p99, arrivals.longest) == (pytest.approx(5, abs=0.01), pytest.approx(5, abs=0.01))
     assert arrivals.enough
     assert "the lookback is long enough" in status_text(status())
-    assert status(lookback_days=5.5).arrivals.enough is False  # type: ignore[union-attr]
+    assert status(settings=replace(settings, lookback_days=5.5)).resources["calls"].arrivals.enough is False  # type: ignore[union-attr]
 
     tenant.add(Call("20", started=days_ago(20)))
     verify(settings=settings, repair=True)
-    assert status().arrivals.beyond == 1  # type: ignore[union-attr]
-    assert "make lookback_days longer" in status_text(status())
+    assert status().resources["calls"].arrivals.beyond == 1  # type: ignore[union-attr]
+    assert "set lookback_days to more days" in status_text(status())
 
 
 def test_arrivals_that_a_run_could_not_record_are_recorded_by_the_next(serve: Serve, settings_for: SettingsFor) -> None:
     """A run that dies between its load and the record of arrivals leaves them to the next one, with their own time."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
-    before = rows("select * from gong.call_arrivals order by id")
-    change("delete from gong.call_arrivals")
+    before = rows("select * from gong.arrivals order by id")
+    change("delete from gong.arrivals")
     tenant.add(Call("77", started=days_ago(1)))
 
     sync(settings=settings)
     sync(settings=settings)
 
-    assert [row for row in rows("select * from gong.call_arrivals order by id") if row[0] != "77"] == before
-    assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(301, 301)]
+    assert [row for row in rows("select * from gong.arrivals order by id") if row[1] != "77"] == before
+    assert rows("select count(*), count(distinct id) from gong.arrivals") == [(301, 301)]
 
 
 def test_arrivals_of_a_clock_that_was_set_back_are_recorded(serve: Serve, settings_for: SettingsFor) -> None:
-    """A run whose load comes, by its clock, before others that are recorded, records its own calls."""
+    """A run whose clock was set back still records its own calls."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
-    change("update gong.call_arrivals set load_id = '9999999999.1' where id = (select min(id) from gong.call_arrivals)")
+    change("update gong.arrivals set load_id = '9999999999.1' where id = (select min(id) from gong.arrivals)")
     tenant.add(Call("77", started=days_ago(1)))
 
     sync(settings=settings)
 
-    assert rows("select count(*), count(distinct id) from gong.call_arrivals") == [(301, 301)]
+    assert rows("select count(*), count(distinct id) from gong.arrivals") == [(301, 301)]
 
 
 def test_arrivals_of_a_load_that_died_are_recorded(serve: Serve, settings_for: SettingsFor) -> None:
     """Calls that a run merged before it died are there unchanged when the next one, on another machine, brings them."""
     tenant, _, settings = mirror(serve, settings_for, SMALL)
-    change("delete from gong.call_arrivals")
-    change("delete from gong.call_windows")
+    change("delete from gong.arrivals")
+    change("delete from gong.fetched_windows")
     change("delete from gong._dlt_loads")
     tenant.add(Call("77", started=days_ago(1)))
 
     sync(settings=settings)
 
-    assert rows("select count(*), count(distinct id), count(first_seen_at) from gong.call_arrivals") == [
-        (301, 301, 301)
-    ]
-    assert status().arrivals is None
+    assert rows("select count(*), count(distinct id), count(first_seen_at) from gong.arrivals") == [(301, 301, 301)]
+    assert status().resources["calls"].arrivals is None
 
 
 # --- any history
 
 
 class Story:
-    """What may happen to a tenant and to its mirror, drawn from a seed."""
+    """Random events of a tenant and of its warehouse, drawn from a seed."""
 
     def __init__(self, seed: int, simulator: Simulator, settings: GongSettings, *, edits: bool) -> None:
         self.rng = random.Random(seed)
@@ -875,7 +880,7 @@ class Story:
 def test_any_history_ends_in_the_tenants_table(
     serve: Serve, settings_for: SettingsFor, seed: int, rule: str, order: str, edits: bool
 ) -> None:
-    """After arrivals, edits, deletions, returns, syncs, backfills and kills, one repair makes the mirror true."""
+    """After arrivals, edits, deletions, returns, syncs, backfills and kills, one repair makes tables and Gong equal."""
     served = {"rule": rule, "order": order}
     tenant, simulator, configured = mirror(serve, settings_for, FEW, served=served, start_date=iso(days_ago(61)))
     Story(seed, simulator, configured, edits=edits).tell(12)

@@ -1,0 +1,33 @@
+"""The endpoints of Gong's API that are read, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One of Gong's lists.
+
+    `inputs` says where filters and page cursor go: a POST reads them from its JSON body and silently ignores a page
+    cursor in the query. `extra_body` is sent with every request of a POST. `time` names the two filters by time; None
+    for a list that Gong only gives whole. `workspace` names the filter by workspace; None if there is none.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    list_key: str
+    inputs: Literal["query", "body"] = "query"
+    extra_body: tuple[tuple[str, Any], ...] = ()
+    time: tuple[str, str] | None = None
+    workspace: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+CALLS = Endpoint("GET", "/v2/calls", list_key="calls", time=("fromDateTime", "toDateTime"), workspace="workspaceId")
+USERS = Endpoint("GET", "/v2/users", list_key="users")
+# Not paged: the answer has no object `records`.
+WORKSPACES = Endpoint("GET", "/v2/workspaces", list_key="workspaces")

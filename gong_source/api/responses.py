@@ -1,0 +1,197 @@
+"""What Gong's answers mean: the table from a response to its payload or its error."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+import orjson
+
+from gong_source.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    BadRequest,
+    MissingScope,
+    NoRowsFound,
+    NotFound,
+    PageCursorExpired,
+    RequestFailed,
+    UnexpectedAnswer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from urllib3 import BaseHTTPResponse
+
+RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
+# Gong answers an empty result of a valid filter with 404 and this text; any other 404 is a wrong address.
+_NO_ROWS = re.compile(r"^No .*found.*provided filters\.?$", re.IGNORECASE)
+_CURSOR_EXPIRED = re.compile(r"cursor has expired|failed to verify cursor", re.IGNORECASE)
+# As recorded from live tenants: You don't have permission to use 'api:coaching:read' in your app.
+_MISSING_SCOPE = re.compile(r"permission|scope", re.IGNORECASE)
+_SCOPE = re.compile(r"'(api:[\w:-]+)'")
+_MOST_SHOWN = 200
+_GZIP_OR_ZLIB = 47  # zlib's window bits: the header says which of the two
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response as it arrived, with its body decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 200 and its JSON object; `request_id` is Gong's own id for the request, for Gong's support."""
+
+    payload: dict[str, Any]
+    request_id: str
+    body: bytes
+
+
+def decompress(response: BaseHTTPResponse) -> Response:
+    """The response with its body decompressed; raises `ValueError` for a body that is cut or not compressed as it says.
+
+    urllib3 would give the part of a cut body that it could read, as if that were all.
+    """
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    body, problem = response.data, ""
+    if encoding in {"gzip", "x-gzip", "deflate"} and body:
+        decoder = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+        try:
+            body = decoder.decompress(body)
+            problem = "" if decoder.eof else "it is cut off"
+        except zlib.error as error:
+            problem = str(error)
+    elif encoding not in {"identity", ""} and body:
+        problem = "the encoding is unknown"
+    if problem:
+        raise ValueError(f"the answer's body could not be decompressed ({encoding[:20]}: {problem})")
+    return Response(response.status, response.headers, body)
+
+
+def read_answer(where: str, base_url: str, response: Response) -> Answer:
+    """The payload of a 200; for any other status, raises the error of the response table.
+
+    `where` names method and path for messages.
+    """
+    request_id = request_id_of(response)
+    if response.status != 200:
+        raise _error(where, base_url, response, request_id)
+    try:
+        payload = _loads(response.body)
+    except (ValueError, RecursionError):
+        raise UnexpectedAnswer(
+            f"{where} answered 200 with a body that is not JSON ({response.headers.get('Content-Type', 'no type')},"
+            f" {len(response.body)} bytes). Is base_url really Gong's, or is a proxy in between?",
+            request_id=request_id,
+        ) from None
+    if not isinstance(payload, dict):
+        raise UnexpectedAnswer(
+            f"{where} answered 200 with JSON that is not an object. Is base_url really Gong's?", request_id=request_id
+        )
+    return Answer(payload, str(payload.get("requestId") or request_id or ""), response.body)
+
+
+def request_id_of(response: Response | None) -> str | None:
+    """Gong's id of the request, from the header; Gong's body repeats it."""
+    return response.headers.get("x-traceid") if response is not None else None
+
+
+def retry_after(response: Response, refusals: int) -> float:
+    """Seconds to wait after a 429: what the header says, else growing with the number of refusals."""
+    value = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError):
+            seconds = 0.0
+    # A whole second at least: then the limit's rolling second is over.
+    return seconds if 1.0 <= seconds < float("inf") else float(min(2 ** (refusals - 1), 60))
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # Only the standard parser reads half of a surrogate pair, as in a title that is cut inside an emoji.
+        return json.loads(body)
+
+
+def _error(where: str, base_url: str, response: Response, request_id: str | None) -> RequestFailed:
+    """What a status other than 200 means, in words that say what to try."""
+    status, texts = response.status, _error_texts(response)
+    host = urlsplit(base_url).hostname
+    text = f": {'; '.join(texts).rstrip('. ')}" if texts else ""
+    message = f"{where} answered {status}{text}"
+    if status == 404 and any(_NO_ROWS.match(text) for text in texts):
+        return NoRowsFound(message, request_id=request_id)
+    if 300 <= status < 400:
+        target = _redirect_target(base_url, response)
+        hint = f"Check base_url ({host}): wrong host or path"
+        return NotFound(f"{where} answered {status}{target}. {hint}", request_id=request_id)
+    if status in {401, 403} and any(_MISSING_SCOPE.search(text) for text in texts):
+        scope = next((found[1] for found in map(_SCOPE.search, texts) if found), None)
+        name = f"the scope {scope}" if scope else "that scope"
+        hint = f"An administrator adds {name} to the key on Gong's API page"
+        return MissingScope(f"{message}. {hint}", request_id=request_id, scope=scope)
+    if status in {404, 405}:
+        return NotFound(f"{message}. Check base_url ({host}): wrong host or path", request_id=request_id)
+    kind, hint = _kind_and_hint(status, texts, host)
+    return kind(f"{message}. {hint}", request_id=request_id)
+
+
+def _kind_and_hint(status: int, texts: list[str], host: str | None) -> tuple[type[RequestFailed], str]:
+    """The error for a status, and what to try."""
+    if status == 401:
+        return AuthenticationFailed, (
+            f"Check access_key, access_key_secret and base_url ({host}): a key may work only on its own tenant's host,"
+            " which Gong shows on its API page"
+        )
+    if status == 403:
+        return AccessDenied, "Is this machine's address on the key's list of trusted addresses?"
+    if status == 400 and any(_CURSOR_EXPIRED.search(text) for text in texts):
+        return PageCursorExpired, "The pages have to be fetched again from the first one: run the same command again"
+    if status == 400:
+        return BadRequest, "Check workspace_id and the dates. Gong's support can find the request by its id"
+    if status < 300:
+        return (
+            BadRequest,
+            "Only 200 brings records. Is a proxy in between? Gong's support can find the request by its id",
+        )
+    return BadRequest, "Gong's support can find the request by its id"
+
+
+def _redirect_target(base_url: str, response: Response) -> str:
+    """Where a redirect points to: scheme, host and path, without login and query, which may hold secrets."""
+    location = response.headers.get("Location", "").strip()
+    if not location:
+        return ", without a target"
+    try:
+        parts = urlsplit(urljoin(f"{base_url}/", location))
+        port = f":{parts.port}" if parts.port else ""
+        return f", which points to {parts.scheme}://{parts.hostname}{port}{parts.path}"
+    except ValueError:
+        return ", with a target that is not an address"
+
+
+def _error_texts(response: Response) -> list[str]:
+    """The texts of Gong's error envelope; of any other body, its first words."""
+    try:
+        errors = _loads(response.body)["errors"]
+        return [str(text) for text in errors]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        text = " ".join(response.body.decode(errors="replace").split())
+        return [text[:_MOST_SHOWN]] if text else []

@@ -1,0 +1,199 @@
+"""What each command calls. A command prints its result and returns the exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gong_source.cli import text
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from gong_source.runs.results import LoadResult, VerifyResult
+    from gong_source.settings import GongSettings
+    from gong_source.warehouse.warehouse import Target
+
+DONE, FAILED, USAGE, INCOMPLETE, PAUSED = 0, 1, 2, 3, 4
+_EXIT_CODES = {"done": DONE, "failed": FAILED, "incomplete": INCOMPLETE, "paused": PAUSED}
+
+
+def check(args: argparse.Namespace) -> int:
+    """Tests the connection."""
+    from gong_source.runs.check import check
+
+    result = check(settings=_settings(args))
+    _print(args, result.as_json(), text.check_text(result))
+    return _EXIT_CODES[result.status]
+
+
+def sync(args: argparse.Namespace) -> int:
+    """Loads everything that is missing."""
+    from gong_source.runs.run import Control
+    from gong_source.runs.sync import sync
+
+    settings = _settings(args, verify_days=args.verify_days)
+    _check_publish(args)
+    with _stop_on_signals() as (stopped, signals), text.progress() as show:
+        result = sync(_target(args), settings=settings, control=Control(stopped, args.max_requests, show, text.note))
+    _publish(args, result)
+    return _finish(args, result, text.load_text(result), signals)
+
+
+def backfill(args: argparse.Namespace) -> int:
+    """Loads a past range, or says what that would take."""
+    from gong_source.runs.backfill import backfill, plan_backfill
+    from gong_source.runs.run import Control
+    from gong_source.windows import now
+
+    settings = _settings(args)
+    start = _time(args.start, "--from", settings)
+    end = _time(args.end, "--to", settings) if args.end else now()
+    if args.plan:
+        plan = plan_backfill(start, end, _target(args), refresh=args.refresh, settings=settings)
+        _print(args, plan.as_json(), text.plan_text(plan))
+        return DONE
+    _check_publish(args)
+    with _stop_on_signals() as (stopped, signals), text.progress() as show:
+        control = Control(stopped, args.max_requests, show, text.note)
+        result = backfill(start, end, _target(args), refresh=args.refresh, settings=settings, control=control)
+    _publish(args, result)
+    return _finish(args, result, text.load_text(result), signals)
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Compares Gong with the warehouse, and repairs if asked to."""
+    from gong_source.runs.run import Control
+    from gong_source.runs.verify.verify import verify
+
+    _check_publish(args)
+    settings = _settings(args)
+    with _stop_on_signals() as (stopped, signals), text.progress() as show:
+        result = verify(
+            _target(args),
+            start=_time(args.start, "--from", settings) if args.start else None,
+            end=_time(args.end, "--to", settings) if args.end else None,
+            repair=args.repair,
+            deep=args.deep,
+            accept_deletions=args.accept_deletions,
+            settings=settings,
+            control=Control(stopped, args.max_requests, show, text.note),
+        )
+    _publish(args, result)
+    return _finish(args, result, text.verify_text(result), signals)
+
+
+def status(args: argparse.Namespace) -> int:
+    """Shows what the warehouse has."""
+    from gong_source.runs.status import status
+    from gong_source.settings import resolve_without_key
+
+    settings = resolve_without_key(workspace_id=args.workspace_id, resources=args.resources)
+    result = status(_target(args), settings=settings)
+    _print(args, result.as_json(), text.status_text(result))
+    return DONE
+
+
+def tables(args: argparse.Namespace) -> int:
+    """Shows what can be loaded."""
+    from gong_source.runs.tables import tables
+    from gong_source.settings import read_names
+
+    dictionary = tables(read_names(args.resources) if args.resources else None)
+    shown = text.tables_markdown(dictionary) if args.markdown else text.tables_text(dictionary)
+    _print(args, dictionary.as_json(), shown)
+    return DONE
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Loads a simulated tenant."""
+    from gong_source.runs.demo import demo
+
+    result = demo(calls=args.calls)
+    _print(args, result.as_json(), text.demo_text(result))
+    return DONE
+
+
+def simulate(args: argparse.Namespace) -> int:
+    """Serves a local Gong API."""
+    from gong_source.simulator.serve import serve
+
+    return serve(args)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    command.__name__: command for command in (check, sync, backfill, verify, status, tables, demo, simulate)
+}
+
+
+def _settings(args: argparse.Namespace, **more: Any) -> GongSettings:
+    from gong_source.settings import resolve_settings
+
+    return resolve_settings(workspace_id=args.workspace_id, resources=args.resources, **more)
+
+
+def _time(written: str, option: str, settings: GongSettings) -> datetime:
+    from gong_source.dates import parse
+    from gong_source.windows import now
+
+    return parse(written, option, zone=settings.time_zone, now=now())
+
+
+def _target(args: argparse.Namespace) -> Target:
+    from gong_source.warehouse.warehouse import Target
+
+    return Target(args.destination, args.dataset, args.pipeline_name)
+
+
+def _check_publish(args: argparse.Namespace) -> None:
+    """Checks --publish before the run, so that a wrong path costs nothing."""
+    from gong_source.warehouse.publish import check_publish
+
+    if args.publish is not None:
+        check_publish(_target(args), args.publish)
+
+
+def _publish(args: argparse.Namespace, result: LoadResult | VerifyResult) -> None:
+    from gong_source.warehouse.publish import publish
+
+    if args.publish is not None and result.status != "failed":
+        publish(args.publish, _target(args))
+
+
+def _finish(args: argparse.Namespace, result: LoadResult | VerifyResult, shown: str, signals: list[int]) -> int:
+    """Prints the result of a run, and returns its exit code."""
+    _print(args, result.as_json(), shown)
+    if result.message:
+        print(f"gong-source {args.command}: {result.message}", file=sys.stderr)
+    return 128 + signals[0] if result.interrupted and signals else _EXIT_CODES[result.status]
+
+
+def _print(args: argparse.Namespace, as_json: dict[str, Any], shown: str) -> None:
+    print(json.dumps(as_json) if args.json else shown, flush=True)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
+    """An event that the first SIGINT or SIGTERM sets, so that the run loads what it has; a second one kills the run."""
+    stopped, signals = threading.Event(), list[int]()
+
+    def stop(number: int, _frame: object) -> None:
+        signals.append(number)
+        stopped.set()
+        signal.signal(number, previous[number])
+        print("Stopping: loading what has been fetched so far", file=sys.stderr)
+
+    previous: dict[int, Any] = {}
+    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
+        previous[number] = signal.signal(number, stop)
+    try:
+        yield stopped, signals
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

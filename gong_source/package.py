@@ -1,0 +1,183 @@
+"""What of a fetch goes into one dlt package: whole windows, each with its ledger row."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import dlt
+import pyarrow as pa
+
+from gong_source.errors import ConfigurationError
+from gong_source.resources.bookkeeping import FETCHED_WINDOWS
+from gong_source.rows import distinct, to_table, with_load_id
+from gong_source.windows import Window, reach, utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from gong_source.api.fetch import Fetch, FetchedWindow
+    from gong_source.call_time import Batch, Converter
+    from gong_source.resources.declare import Resource, Table
+
+# dlt has a fixed cost for each Arrow table that it gets.
+_ROWS_PER_YIELD = 25_000
+
+
+@dataclass
+class WindowPackage:
+    """Windows of a fetch for one dlt package, until a bound is reached.
+
+    `watermark` is where "covered up to" stands. The package moves it on, also over windows that are `covered` already.
+    None leaves it alone. The tables `also_create` are created empty with the first package; the run fills them later.
+    After `items`, the counts say what the package holds.
+    """
+
+    fetch: Fetch[Batch]
+    converter: Converter
+    mode: str
+    watermark: datetime | None = None
+    covered: Sequence[Window] = ()
+    also_create: Sequence[Table] = ()
+    max_records: float = float("inf")
+    max_bytes: float = float("inf")
+    max_seconds: float = float("inf")
+    clock: Callable[[], float] = time.monotonic
+    on_window: Callable[[FetchedWindow[Batch], WindowPackage], None] = lambda fetched, package: None
+    records: int = 0
+    unmapped: int = 0
+    unsettled: list[Window] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def resource(self) -> Resource:
+        """The resource whose records the package holds."""
+        return self.converter.resource
+
+    def items(self, covered: dlt.sources.incremental[Any] | None) -> Iterator[Any]:
+        """The package's tables as dlt items; moves `covered` and the resource's state along."""
+        load_id = current_load_id()
+        table = self.resource.table
+        if covered is not None:
+            covered.advance(None)  # dlt must not filter rows: a late call lies before the watermark
+        if is_new(table):
+            yield with_load_id(to_table(table, []), load_id)
+        for records in self._batches():
+            yield with_load_id(records, load_id)
+        if self.rows or is_new(FETCHED_WINDOWS):
+            yield rows_of(FETCHED_WINDOWS, self.rows, load_id)
+        for other in self.also_create:
+            if is_new(other):
+                yield rows_of(other, [], load_id)
+        if covered is not None and self.watermark is not None:
+            self._remember_workspace(dlt.current.resource_state())
+            covered.advance(max(self.watermark, utc(cast("datetime", covered.last_value))))
+        if self.converter.filed_by is not None:
+            dlt.current.resource_state()["filed_by"] = self.converter.filed_by
+
+    def _remember_workspace(self, state: dict[str, Any]) -> None:
+        """After a run for another workspace, a `pipeline.run(gong())` for this one must begin anew."""
+        if state.get("workspace_id") != self.fetch.client.workspace_id:
+            state["workspace_id"] = self.fetch.client.workspace_id
+            state.pop("covered_from", None)
+
+    def _batches(self) -> Iterator[pa.Table]:
+        """The records in tables large enough for dlt."""
+        waiting: list[pa.Table] = []
+        for table in self._tables():
+            waiting.append(table)
+            if sum(map(len, waiting)) >= _ROWS_PER_YIELD:
+                yield pa.concat_tables(waiting)
+                waiting = []
+        if waiting:
+            yield pa.concat_tables(waiting)
+
+    def _tables(self) -> Iterator[pa.Table]:
+        """The records of each window, each id once in the whole package: a merge cannot know which of two is newer."""
+        (key,) = self.resource.table.primary_key
+        seen: set[str] = set()
+        began, size = self.clock(), 0
+        for fetched in self.fetch:
+            table, ids = distinct([part.table for part in fetched.parts], key)
+            # A record that moved to another time while it was listed: the next package brings its newer state.
+            moved = not seen.isdisjoint(ids)
+            if moved or (size and size + table.nbytes > self.max_bytes):
+                self.fetch.put_back(fetched)
+                return
+            seen.update(ids)
+            self._enter(fetched, len(ids))
+            size += table.nbytes
+            if ids:
+                yield table
+            self.on_window(fetched, self)
+            if self.records >= self.max_records or self.clock() - began >= self.max_seconds:
+                return
+
+    def _enter(self, fetched: FetchedWindow[Batch], records: int) -> None:
+        """Counts the window and writes its ledger row."""
+        window = fetched.window
+        if self.watermark is not None:
+            self.watermark = reach(self.watermark, [window, *self.covered])
+        unmapped = sum(part.unmapped for part in fetched.parts)
+        settled = fetched.total is None or fetched.total <= records
+        self.records += records
+        self.unmapped += unmapped
+        if not settled:
+            self.unsettled.append(window)
+        self.rows.append(
+            ledger_row(
+                self.resource,
+                mode=self.mode,
+                window_start=window.start,
+                window_end=window.end,
+                workspace_id=self.fetch.client.workspace_id,
+                total_records=fetched.total,
+                rows=records,
+                pages=fetched.pages,
+                requests=fetched.requests,
+                waited_seconds=fetched.waited_seconds,
+                first_request_id=fetched.first_request_id,
+                last_request_id=fetched.last_request_id,
+                unmapped=unmapped,
+                fetched_at=fetched.fetched_at,
+                settled=settled,
+                watermark=self.watermark,
+            )
+        )
+
+
+def ledger_row(resource: Resource, **values: Any) -> dict[str, Any]:
+    """A row of the ledger for a fetch of `resource`; `values` are its other columns."""
+    endpoint = f"{resource.endpoint.method} {resource.endpoint.path}"
+    return {"fetch_id": uuid.uuid4().hex, "resource": resource.name, "endpoint": endpoint, **values}
+
+
+def current_load_id() -> str:
+    """The load id of the package that dlt is extracting."""
+    load_id: str = dlt.current.load_package_state()["load_id"]
+    return load_id
+
+
+def is_new(table: Table) -> bool:
+    """Whether dlt does not know `table` yet."""
+    return table.name not in dlt.current.source_schema().tables
+
+
+def rows_of(table: Table, rows: Sequence[Mapping[str, Any]], load_id: str) -> Any:
+    """Rows for a table beside the resource's own, as a dlt item."""
+    return dlt.mark.with_table_name(with_load_id(to_table(table, rows), load_id), table.name)
+
+
+def refuse_old_dataset(tables: Container[str], dataset: str) -> None:
+    """Raises `ConfigurationError` if `tables` are those of a dataset that an earlier form of this package has loaded.
+
+    That form had a ledger for calls alone, which says nothing to this one. Its rows must not be mixed with new ones.
+    """
+    if "call_windows" in tables:
+        raise ConfigurationError(
+            f"dataset {dataset} was loaded by an earlier version, whose tables have another form (call_windows)."
+            " Drop the dataset and load it anew, or choose another --dataset; nothing was changed"
+        )

@@ -1,0 +1,131 @@
+"""People and where they work: users and workspaces. Gong lists both whole."""
+
+from gong_source.api import endpoints
+from gong_source.resources.declare import Column, History, Resource, Table, Whole
+
+_EXTRA = Column(
+    "extra", "text", "JSON object of the fields and values that have no column here; null if there are none."
+)
+
+_USERS = Table(
+    "users",
+    "One row for each user of Gong, as last listed.",
+    (
+        Column("id", "text", "Gong's id of the user: up to 20 digits, kept as text.", "id"),
+        Column("email_address", "text", "Email address of the user.", "emailAddress"),
+        Column("trusted_email_address", "text", "Email address that Gong trusts for the user.", "trustedEmailAddress"),
+        Column("first_name", "text", "First name.", "firstName"),
+        Column("last_name", "text", "Last name.", "lastName"),
+        Column("title", "text", "Job title.", "title"),
+        Column("phone_number", "text", "Phone number.", "phoneNumber"),
+        Column("extension", "text", "Extension of the phone number.", "extension"),
+        Column("manager_id", "text", "Gong's id of the user's manager, who is a user too.", "managerId"),
+        Column(
+            "meeting_consent_page_url",
+            "text",
+            "Address of the user's page for consent to recordings.",
+            "meetingConsentPageUrl",
+        ),
+        Column("created_at", "timestamp", "When the user was created in Gong, UTC.", "created"),
+        Column("is_active", "bool", "Whether the user is active in Gong.", "active"),
+        Column(
+            "web_conferences_recorded",
+            "bool",
+            "Setting: web conferences of the user are recorded.",
+            "settings.webConferencesRecorded",
+        ),
+        Column(
+            "prevent_web_conference_recording",
+            "bool",
+            "Setting: recording of web conferences is prevented.",
+            "settings.preventWebConferenceRecording",
+        ),
+        Column(
+            "telephony_calls_imported",
+            "bool",
+            "Setting: telephony calls of the user are imported.",
+            "settings.telephonyCallsImported",
+        ),
+        Column("emails_imported", "bool", "Setting: emails of the user are imported.", "settings.emailsImported"),
+        Column(
+            "prevent_email_import", "bool", "Setting: import of emails is prevented.", "settings.preventEmailImport"
+        ),
+        Column(
+            "non_recorded_meetings_imported",
+            "bool",
+            "Setting: meetings without a recording are imported.",
+            "settings.nonRecordedMeetingsImported",
+        ),
+        Column("gong_connect_enabled", "bool", "Setting: Gong Connect is enabled.", "settings.gongConnectEnabled"),
+        Column("email_aliases", "json", "Further email addresses of the user: JSON list of text.", "emailAliases"),
+        Column(
+            "personal_meeting_urls",
+            "json",
+            "Addresses of the user's meeting rooms: JSON list of text.",
+            "personalMeetingUrls",
+        ),
+        Column(
+            "spoken_languages",
+            "json",
+            "Languages of the user: JSON list of objects with language and primary.",
+            "spokenLanguages",
+        ),
+        Column(
+            "conferencing_providers",
+            "json",
+            "JSON; Gong sends this field without documenting it, and it is null in all known answers.",
+            "conferencingProviders",
+        ),
+        _EXTRA,
+        Column("deleted_at", "timestamp", "When a run found that Gong no longer lists the user, UTC; else null."),
+    ),
+)
+
+_USER_HISTORY = Table(
+    "user_history",
+    "One row for each state of a user that runs have seen: manager, title and whether the user is active.",
+    (
+        Column("user_id", "text", "Gong's id of the user."),
+        Column("valid_from", "timestamp", "When a run first saw this state, UTC, inclusive."),
+        Column(
+            "valid_to", "timestamp", "When a run first saw another state, or no user any more, UTC; null: still valid."
+        ),
+        Column("manager_id", "text", "Gong's id of the user's manager."),
+        Column("title", "text", "Job title."),
+        Column("is_active", "bool", "Whether the user was active in Gong."),
+    ),
+    key=("user_id", "valid_from"),
+)
+
+USERS = Resource(
+    "users",
+    one="user",
+    many="users",
+    endpoint=endpoints.USERS,
+    scope="api:users:read",
+    select=Whole(),
+    table=_USERS,
+    history=History(_USER_HISTORY, "user_id"),
+)
+
+WORKSPACES = Resource(
+    "workspaces",
+    one="workspace",
+    many="workspaces",
+    endpoint=endpoints.WORKSPACES,
+    scope="api:workspaces:read",
+    select=Whole(),
+    table=Table(
+        "workspaces",
+        "One row for each workspace of the tenant, as last listed.",
+        (
+            Column("id", "text", "Gong's id of the workspace: up to 20 digits, kept as text.", "id"),
+            Column("name", "text", "Name of the workspace.", "name"),
+            Column("description", "text", "Description of the workspace.", "description"),
+            _EXTRA,
+            Column(
+                "deleted_at", "timestamp", "When a run found that Gong no longer lists the workspace, UTC; else null."
+            ),
+        ),
+    ),
+)

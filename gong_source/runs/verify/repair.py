@@ -1,0 +1,70 @@
+"""The changes that a repair makes to stored rows, beside loading records again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
+from gong_source.resources.declare import LOAD_ID_COLUMN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from gong_source.resources.declare import Resource
+    from gong_source.warehouse.warehouse import Warehouse
+
+_IDS_PER_STATEMENT = 1000
+
+
+def mark_deleted(warehouse: Warehouse, resource: Resource, ids: Iterable[str], moment: datetime) -> None:
+    """Sets `deleted_at` of these records to `moment` where it is null, as a change by the latest load."""
+    latest = f"(select max({LOAD_ID_COLUMN}) from {{dataset}}.{FETCHED_WINDOWS.name})"
+    (key,) = resource.table.primary_key
+    for batch in id_batches(list(ids)):
+        warehouse.execute(
+            f"update {{dataset}}.{resource.table.name} set deleted_at = %s, {LOAD_ID_COLUMN} = {latest}"
+            f" where deleted_at is null and {key} in ({marks(batch)})",
+            moment,
+            *batch,
+        )
+
+
+def remove_rows(warehouse: Warehouse, resource: Resource, ids: Sequence[str]) -> None:
+    """Deletes the rows of these records."""
+    (key,) = resource.table.primary_key
+    for batch in id_batches(ids):
+        warehouse.execute(f"delete from {{dataset}}.{resource.table.name} where {key} in ({marks(batch)})", *batch)
+
+
+def apply_policy(warehouse: Warehouse, resource: Resource, deleted_calls: str) -> None:
+    """Removes the rows of deleted records, or redacts their content, or keeps them, as the setting says."""
+    table = resource.table
+    if deleted_calls == "remove":
+        warehouse.execute(f"delete from {{dataset}}.{table.name} where deleted_at is not null")
+        if warehouse.query(f"select count(*) from {{dataset}}.{ARRIVALS.name}"):
+            (key,) = table.primary_key
+            warehouse.execute(
+                f"delete from {{dataset}}.{ARRIVALS.name}"
+                f" where resource = %s and id not in (select {key} from {{dataset}}.{table.name})",
+                resource.name,
+            )
+    elif deleted_calls == "redact":
+        # A redacted row keeps enough to be counted, and nothing of what was said or by whom.
+        kept = {*table.primary_key, "workspace_id", resource.time_column, "deleted_at"}
+        emptied = [name for name in table.names if name not in kept]
+        warehouse.execute(
+            f"update {{dataset}}.{table.name} set {', '.join(f'{name} = null' for name in emptied)}"
+            f" where deleted_at is not null and ({' or '.join(f'{name} is not null' for name in emptied)})"
+        )
+
+
+def id_batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The ids, as many at a time as one statement takes."""
+    for at in range(0, len(ids), _IDS_PER_STATEMENT):
+        yield ids[at : at + _IDS_PER_STATEMENT]
+
+
+def marks(values: Sequence[str]) -> str:
+    """A placeholder for each value, for a list in SQL."""
+    return ", ".join(["%s"] * len(values))

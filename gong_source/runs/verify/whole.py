@@ -1,0 +1,51 @@
+"""Verifies a resource that Gong only lists whole: reads the list, compares every record, and loads it if asked to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gong_source.runs.results import Difference
+from gong_source.snapshot import SnapshotPackage, read_snapshot, stored_rows
+from gong_source.source import snapshot_source
+
+if TYPE_CHECKING:
+    from gong_source.resources.declare import Resource
+    from gong_source.runs.results import Verification
+    from gong_source.runs.run import Run
+    from gong_source.runs.verify.windowed import Terms
+
+
+def verify_whole(run: Run, resource: Resource, result: Verification, terms: Terms) -> None:
+    """Compares each record that Gong lists with its row and, in a repair, loads the list and marks deleted records.
+
+    Raises what requests and loads raise.
+    """
+    snapshot = read_snapshot(run.client, resource)
+    (key,) = resource.table.primary_key
+    stored = {row[key]: row for row in stored_rows(run.warehouse.query, resource.table, "deleted_at")}
+    listed = {row[key]: row for row in snapshot.table.to_pylist()}
+    total = len(listed) if snapshot.total is None else snapshot.total
+    result.listed, result.stored = total, len(stored)
+    found = Difference(
+        resource.name,
+        None,
+        listed=total,
+        stored=len(stored),
+        missing=sum(record_id not in stored for record_id in listed),
+        changed=sum(record_id in stored and row != stored[record_id] for record_id, row in listed.items()),
+        surplus=sum(record_id not in listed for record_id in stored),
+        unsettled=max(0, total - len(listed)),
+    )
+    if not (found.missing or found.changed or found.surplus or found.unsettled):
+        return
+    result.windows.append(found)
+    if not (found.missing or found.changed or found.surplus > found.unsettled):
+        found.outcome = "unsettled"
+        return
+    package = SnapshotPackage(snapshot, run.warehouse.query, "repair", terms.share)
+    if terms.repair:
+        run.warehouse.load(snapshot_source(package))
+        found.outcome = "refused" if package.refused else "repaired"
+        result.marked_deleted = package.marked_deleted
+    elif package.would_refuse(found.surplus, found.stored):
+        found.outcome = "refused"

@@ -1,0 +1,43 @@
+"""Descriptions of tables and columns as comments in the database, for databases where dlt writes none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gong_source.resources import TABLES
+
+if TYPE_CHECKING:
+    from gong_source.resources.declare import Table
+
+
+def existing_tables(client: Any) -> list[Table]:
+    """Those of our tables that exist in the client's dataset."""
+    names = client.execute_sql(
+        "select table_name from information_schema.tables where table_schema = %s", client.dataset_name
+    )
+    return [table for table in TABLES if (table.name,) in names]
+
+
+def write_comments(client: Any, existing: str) -> None:
+    """Writes the descriptions that differ from what the query `existing` finds.
+
+    The query's columns are `schema_name`, `table_name`, `column_name` (null for the table itself) and `text`.
+    """
+    rows = client.execute_sql(
+        f"select table_name, column_name, text from ({existing}) as c where schema_name = %s", client.dataset_name
+    )
+    found = {(table, column): text for table, column, text in rows or ()}
+    literal = client.capabilities.escape_literal
+    statements = []
+    for table in existing_tables(client):
+        name = client.make_qualified_table_name(table.name)
+        if found.get((table.name, None)) != table.description:
+            statements.append(f"comment on table {name} is {literal(table.description)}")
+        for column in table.columns:
+            if found.get((table.name, column.name)) != column.description:
+                column_name = f"{name}.{client.escape_column_name(column.name)}"
+                statements.append(f"comment on column {column_name} is {literal(column.description)}")
+    if statements:
+        with client.begin_transaction():  # a lake keeps a snapshot of each transaction
+            for statement in statements:
+                client.execute_sql(statement)

@@ -1,0 +1,60 @@
+"""What went wrong with a warehouse, in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from gong_source.errors import DestinationFailed, GongError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gong_source.warehouse.destination import Destination
+
+_TABLE_GONE = (
+    ". A table that dlt made is missing there: restore it, or drop the whole dataset, with its schema, to load it anew"
+)
+
+
+def explain(error: Exception, destination: Destination, place: str, doing: str) -> GongError:
+    """The error in one line, with what to try; an error of this package from inside a load stays what it is.
+
+    `doing` is the verb: open, read or write.
+    """
+    causes = _causes(error)
+    for cause in causes:
+        if isinstance(cause, GongError):
+            return cause
+    text = last_cause(error)
+    if (holder := destination.holder(text)) is not None:
+        return DestinationFailed(
+            f"{place} is open in another program{holder}. Only one program at a time can write to it: close it there"
+            " and try again; nothing is lost"
+        )
+    step = f" in step {error.step}" if isinstance(error, PipelineStepFailed) else ""
+    hint = destination.hint(text)
+    if any(isinstance(cause, DatabaseUndefinedRelation) for cause in causes):
+        hint = _TABLE_GONE
+    return DestinationFailed(f"cannot {doing} {place}{step}: {text}{hint}")
+
+
+def last_cause(error: Exception) -> str:
+    """The type and the first line of the innermost cause."""
+    cause = _causes(error)[-1]
+    return f"{type(cause).__name__}: {_first_line(cause)}"
+
+
+def _causes(error: BaseException) -> Sequence[BaseException]:
+    causes: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in causes:
+        causes.append(current)
+        current = current.__cause__ or getattr(current, "exception", None) or current.__context__
+    return causes
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
