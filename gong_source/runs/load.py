@@ -232,6 +232,11 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
     result.received, result.unmapped = len(snapshot.ids), snapshot.unmapped
     result.marked_deleted = package.marked_deleted
     result.changed = _changed(run.warehouse, resource, load_ids)
+    if not snapshot.settled:
+        run.note(
+            f"Gong counts {resource.count(snapshot.total or 0)} and lists {len(snapshot.ids):,}: it still processes"
+            " some, so none is marked as deleted"
+        )
     if package.refused:
         result.status, result.message = "incomplete", refusal(resource, package.missing, package.stored)
     return result

@@ -151,13 +151,16 @@ def test_key_that_lost_its_visibility_marks_nothing(serve: Serve, always: Settin
 
 def test_list_shorter_than_its_count_marks_nothing(serve: Serve, always: SettingsFor) -> None:
     """Where Gong counts more users than it lists, the missing ones may be listed again."""
-    tenant = Tenant(users=30)
+    tenant = Tenant(users=105)
     sync(settings=always(serve(tenant)))
-    short = serve(tenant, faults=(Fault(kind="empty_page", path="/v2/users"),))
+    short = serve(tenant, faults=(Fault(kind="empty_page", path="/v2/users", numbers=[2]),))
 
-    sync(settings=always(short, resources="users"))
+    result = sync(settings=always(short, resources="users"))
 
-    assert rows("select count(*), count(deleted_at) from gong.users") == [(30, 0)]
+    assert rows("select count(*), count(deleted_at) from gong.users") == [(105, 0)]
+    assert result.notes == [
+        "Gong counts 105 users and lists 100: it still processes some, so none is marked as deleted"
+    ]
     assert rows("select settled from gong.fetched_windows where resource = 'users' order by fetched_at") == [
         (True,),
         (False,),
