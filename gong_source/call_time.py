@@ -1,8 +1,9 @@
-"""The call time: by which of its two times Gong files a call, learnt from the tenant's own answers.
+"""The call time: which of its two times Gong compares with a window, learnt from the tenant's own answers.
 
-Gong documents that it files web conferences by their scheduled time and other calls by their start. Recordings of live
-tenants suggest that it files every call by the scheduled time where that is set. A call near the edge of a window shows
-which rule is true. Where no call does, one is asked for by either time.
+A call has a scheduled time and a start. Gong documents that it uses the scheduled time for web conferences and the
+start for other calls. Answers recorded from live tenants suggest the scheduled time for every call that has one. A call
+with one time inside a window and the other outside shows which is true. If there is no such call, two requests for one
+call find it out: one for each of its times.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from gong_source.api.client import Client, Page
     from gong_source.resources.declare import Resource
 
-# The time that files a call other than a conference.
+# Which time Gong uses for a call that is not a web conference.
 FiledBy = Literal["scheduled", "started"]
 # After this many calls that gave no answer, the rule is left for the next run.
 _MOST_QUESTIONS = 3
@@ -33,7 +34,7 @@ _MOST_QUESTIONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """A call whose two times both lie in its window: only a request to Gong shows which of them files the call."""
+    """A call whose two times both lie in its window. Only a request to Gong shows which of them Gong uses."""
 
     id: str
     scheduled: datetime
@@ -44,7 +45,8 @@ class Ambiguous:
 class Batch:
     """Records of one window as an Arrow table, and what they show about the rule.
 
-    `filed_by` is the rule that a call near the window's edge shows, `ambiguous` a call that can settle the rule.
+    `filed_by` is the time that Gong used, if a call shows it. `ambiguous` is a call whose
+    two times can be asked for to find it out.
     `unmapped` is the number of records with something in `extra`.
     """
 
@@ -63,12 +65,12 @@ def read_batch(resource: Resource, pages: Sequence[Page], window: Window, filed_
     select = resource.select
     assert isinstance(select, Instants)
     call_times, learnt, ambiguous = _call_times(select, records.arrays, window, filed_by)
-    table = records.table(resource.table, **{select.column: call_times})
+    table = records.to_arrow(resource.table, **{select.column: call_times})
     return Batch(table, len(records.extras), learnt, ambiguous)
 
 
 class Converter:
-    """Turns pages into Arrow tables, and finds out by which time this tenant's Gong files its calls."""
+    """Turns pages into Arrow tables, and finds out which of the two times Gong uses for this tenant."""
 
     def __init__(self, client: Client, resource: Resource, filed_by: FiledBy | None) -> None:
         self.filed_by = filed_by
@@ -79,24 +81,24 @@ class Converter:
 
     def __call__(self, window: Window, pages: Sequence[Page]) -> Batch:
         """The records on `pages`; raises `RecordError` for a record without a usable id."""
-        used = self.filed_by
-        batch = read_batch(self.resource, pages, window, used)
+        rule_used = self.filed_by
+        batch = read_batch(self.resource, pages, window, rule_used)
         if batch.filed_by is not None:
             self.filed_by = batch.filed_by
-        elif used is None and batch.ambiguous is not None:
+        elif rule_used is None and batch.ambiguous is not None:
             with self._lock:
                 if self.filed_by is None and self._questions_left > 0:
                     self._questions_left -= 1
                     self.filed_by = self._ask(batch.ambiguous)
-        return batch if self.filed_by == used else read_batch(self.resource, pages, window, self.filed_by)
+        return batch if self.filed_by == rule_used else read_batch(self.resource, pages, window, self.filed_by)
 
     def _ask(self, call: Ambiguous) -> FiledBy | None:
-        """Asks Gong for the millisecond of either time: the time that lists the call is the time that files it."""
+        """Asks Gong for the millisecond of each of the two times. Gong uses the time whose answer lists the call."""
         rules: tuple[tuple[FiledBy, datetime], ...] = (("started", call.started), ("scheduled", call.scheduled))
         for rule, time in rules:
             begin = utc(time)
             page = self._client.page(self.resource.endpoint, Window(begin, seconds_after(begin, 0.001)))
-            if any(isinstance(record, dict) and record.get("id") == call.id for record in page.records):
+            if any(isinstance(record, dict) and str(record.get("id")) == call.id for record in page.records):
                 return rule
         return None
 
@@ -104,29 +106,29 @@ class Converter:
 def _call_times(
     select: Instants, arrays: Mapping[str, pa.Array], window: Window, filed_by: FiledBy | None
 ) -> tuple[pa.Array, FiledBy | None, Ambiguous | None]:
-    """The call time of each call, the rule learnt from the window's edges, and a call that can settle the rule.
+    """The call time of each call, which time Gong uses if a call shows it, and a call to find it out with.
 
-    Gong answered for `window`, so a time outside of the window cannot be the one that files the call.
+    Gong listed the calls for `window`, so a time outside the window cannot be the one that Gong used.
     """
     scheduled, started = arrays[select.scheduled], arrays[select.started]
     start, end = (pa.scalar(bound, ARROW_TYPES["timestamp"]) for bound in (window.start, window.end))
     conference = pc.fill_null(pc.equal(arrays[select.direction], select.conference), fill_value=False)
     by_schedule = pc.or_(conference, filed_by == "scheduled")
-    # For a call that shows neither time, only the window that listed the call is known.
-    first = pc.coalesce(pc.if_else(by_schedule, scheduled, started), scheduled, started, start)
-    second = pc.coalesce(pc.if_else(by_schedule, started, scheduled), first)
-    in_first, in_second = (pc.and_(pc.less_equal(start, time), pc.less(time, end)) for time in (first, second))
-    times = pc.if_else(pc.and_not(in_second, in_first), second, first)
-    shows_rule = pc.and_not(pc.not_equal(first, second), conference)
+    # A call without any time gets the start of the window that listed it.
+    preferred = pc.coalesce(pc.if_else(by_schedule, scheduled, started), scheduled, started, start)
+    other = pc.coalesce(pc.if_else(by_schedule, started, scheduled), preferred)
+    in_preferred, in_other = (pc.and_(pc.less_equal(start, time), pc.less(time, end)) for time in (preferred, other))
+    times = pc.if_else(pc.and_not(in_other, in_preferred), other, preferred)
+    shows_rule = pc.and_not(pc.not_equal(preferred, other), conference)
     learnt: FiledBy | None = None
     ambiguous: Ambiguous | None = None
-    edges = pc.indices_nonzero(pc.and_(shows_rule, pc.xor(in_first, in_second)))
-    if len(edges):
-        row = edges[-1].as_py()
+    at_edge = pc.indices_nonzero(pc.and_(shows_rule, pc.xor(in_preferred, in_other)))
+    if len(at_edge):
+        row = at_edge[-1].as_py()
         learnt = "scheduled" if times[row] == scheduled[row] else "started"
-    inside = pc.indices_nonzero(pc.and_(shows_rule, pc.and_(in_first, in_second)))
-    if len(inside):
-        row = inside[0].as_py()
+    undecided = pc.indices_nonzero(pc.and_(shows_rule, pc.and_(in_preferred, in_other)))
+    if len(undecided):
+        row = undecided[0].as_py()
         ambiguous = Ambiguous(arrays["id"][row].as_py(), scheduled[row].as_py(), started[row].as_py())
     return times, learnt, ambiguous
 

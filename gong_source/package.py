@@ -1,4 +1,4 @@
-"""What of a fetch goes into one dlt package: whole windows, each with its ledger row."""
+"""One dlt package of a fetch: whole windows, each with its row of the ledger."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class WindowPackage:
     """Windows of a fetch for one dlt package, until a bound is reached.
 
     `watermark` is where "covered up to" stands. The package moves it on, also over windows that are `covered` already.
-    None leaves it alone. The tables `also_create` are created empty with the first package; the run fills them later.
+    None leaves it alone. `empty_tables` are created with the first package, without rows; the run fills them later.
     After `items`, the counts say what the package holds.
     """
 
@@ -41,7 +41,7 @@ class WindowPackage:
     mode: str
     watermark: datetime | None = None
     covered: Sequence[Window] = ()
-    also_create: Sequence[Table] = ()
+    empty_tables: Sequence[Table] = ()
     max_records: float = float("inf")
     max_bytes: float = float("inf")
     max_seconds: float = float("inf")
@@ -50,36 +50,37 @@ class WindowPackage:
     records: int = 0
     unmapped: int = 0
     unsettled: list[Window] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    ledger_rows: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def resource(self) -> Resource:
         """The resource whose records the package holds."""
         return self.converter.resource
 
-    def items(self, covered: dlt.sources.incremental[Any] | None) -> Iterator[Any]:
-        """The package's tables as dlt items; moves `covered` and the resource's state along."""
+    def items(self, incremental: dlt.sources.incremental[Any] | None) -> Iterator[Any]:
+        """The package's tables as dlt items; also sets dlt's `incremental` and the resource's state."""
         load_id = current_load_id()
         table = self.resource.table
-        if covered is not None:
-            covered.advance(None)  # dlt must not filter rows: a late call lies before the watermark
+        if incremental is not None:
+            # Without a value, dlt filters no rows. It must not: a late call lies before the watermark.
+            incremental.advance(None)
         if is_new(table):
             yield with_load_id(to_table(table, []), load_id)
         for records in self._batches():
             yield with_load_id(records, load_id)
-        if self.rows or is_new(FETCHED_WINDOWS):
-            yield rows_of(FETCHED_WINDOWS, self.rows, load_id)
-        for other in self.also_create:
+        if self.ledger_rows or is_new(FETCHED_WINDOWS):
+            yield rows_of(FETCHED_WINDOWS, self.ledger_rows, load_id)
+        for other in self.empty_tables:
             if is_new(other):
                 yield rows_of(other, [], load_id)
-        if covered is not None and self.watermark is not None:
+        if incremental is not None and self.watermark is not None:
             self._remember_workspace(dlt.current.resource_state())
-            covered.advance(max(self.watermark, utc(cast("datetime", covered.last_value))))
+            incremental.advance(max(self.watermark, utc(cast("datetime", incremental.last_value))))
         if self.converter.filed_by is not None:
             dlt.current.resource_state()["filed_by"] = self.converter.filed_by
 
     def _remember_workspace(self, state: dict[str, Any]) -> None:
-        """After a run for another workspace, a `pipeline.run(gong())` for this one must begin anew."""
+        """Notes the workspace. If it is another one, the next `pipeline.run(gong())` starts from the start date."""
         if state.get("workspace_id") != self.fetch.client.workspace_id:
             state["workspace_id"] = self.fetch.client.workspace_id
             state.pop("covered_from", None)
@@ -102,13 +103,13 @@ class WindowPackage:
         began, size = self.clock(), 0
         for fetched in self.fetch:
             table, ids = distinct([part.table for part in fetched.parts], key)
-            # A record that moved to another time while it was listed: the next package brings its newer state.
+            # A record got another time while it was listed, and is in two windows. The next package brings it again.
             moved = not seen.isdisjoint(ids)
             if moved or (size and size + table.nbytes > self.max_bytes):
                 self.fetch.put_back(fetched)
                 return
             seen.update(ids)
-            self._enter(fetched, len(ids))
+            self._record_window(fetched, len(ids))
             size += table.nbytes
             if ids:
                 yield table
@@ -116,7 +117,7 @@ class WindowPackage:
             if self.records >= self.max_records or self.clock() - began >= self.max_seconds:
                 return
 
-    def _enter(self, fetched: FetchedWindow[Batch], records: int) -> None:
+    def _record_window(self, fetched: FetchedWindow[Batch], records: int) -> None:
         """Counts the window and writes its ledger row."""
         window = fetched.window
         if self.watermark is not None:
@@ -127,7 +128,7 @@ class WindowPackage:
         self.unmapped += unmapped
         if not settled:
             self.unsettled.append(window)
-        self.rows.append(
+        self.ledger_rows.append(
             ledger_row(
                 self.resource,
                 mode=self.mode,

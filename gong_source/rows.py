@@ -32,7 +32,13 @@ ARROW_TYPES = {
     "double": pa.float64(),
     "bool": pa.bool_(),
 }
-_WIRE_TYPES: dict[str, type] = {"text": str, "timestamp": str, "bigint": int, "bool": bool}
+_WIRE_TYPES = {
+    "text": frozenset({str}),
+    "timestamp": frozenset({str}),
+    "bigint": frozenset({int}),
+    "double": frozenset({int, float}),
+    "bool": frozenset({bool}),
+}
 _NONE = type(None)
 _JSON = json.JSONEncoder(sort_keys=True)
 _FINER_THAN_MICROSECONDS = re.compile(r"([.,]\d{6})\d+")
@@ -44,7 +50,7 @@ _Fields = dict[str, "Column | _Fields"]
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class ParsedRecords:
     """The records of some pages as columns, in the order received.
 
     `arrays` holds the column of each field of Gong's API. `extras` holds, by row number, what no column can hold.
@@ -54,7 +60,7 @@ class Records:
     extras: dict[int, dict[str, Any]]
     size: int
 
-    def table(self, table: Table, **more: pa.Array) -> pa.Table:
+    def to_arrow(self, table: Table, **more: pa.Array) -> pa.Table:
         """The records as a table; `more` are the columns that are not fields of Gong's API, null where left out."""
         kept = [encode(self.extras[row]) if row in self.extras else None for row in range(self.size)]
         schema = arrow_schema(table)
@@ -81,15 +87,15 @@ def to_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=arrow_schema(table))
 
 
-def read_records(resource: Resource, pages: Sequence[Page]) -> Records:
+def read_records(resource: Resource, pages: Sequence[Page]) -> ParsedRecords:
     """The records on `pages`.
 
     Raises `RecordError` for a record without a usable id.
     """
     records = [record for page in pages for record in page.records]
-    fast = _all_at_once(resource.table, records, pages)
-    arrays, extras = fast or _one_by_one(resource.table, _exact(resource, pages))
-    return Records(arrays, extras, len(records))
+    fast = _convert_fast(resource.table, records, pages)
+    arrays, extras = fast or _convert_each(resource.table, _exact(resource, pages))
+    return ParsedRecords(arrays, extras, len(records))
 
 
 def _exact(resource: Resource, pages: Iterable[Page]) -> list[dict[str, Any]]:
@@ -103,7 +109,7 @@ def _exact(resource: Resource, pages: Iterable[Page]) -> list[dict[str, Any]]:
                 record_id = str(record_id)
             if not _is_id(record_id):
                 raise RecordError(
-                    f"{resource.one} {position + 1} of a page has no usable id: {encode(record)[:80]}"
+                    f"{resource.one} {position + 1} of a page has no usable id: {encode(record_id)[:80]}"
                     f" (Gong's request id: {page.request_id}). Nothing from the same {_fetched_as(resource)} is loaded;"
                     " the next run asks again"
                 )
@@ -120,7 +126,7 @@ def _is_id(value: object) -> bool:
 
 
 @cache
-def _fields(table: Table) -> _Fields:
+def _fields_by_name(table: Table) -> _Fields:
     """The fields of `table` by their names; those inside an object under the name of the object."""
     fields: _Fields = {}
     for path, column in table.fields.items():
@@ -147,7 +153,7 @@ def _wire_type(table: Table) -> pa.DataType | None:
 _Columns = tuple[dict[str, pa.Array], dict[int, dict[str, Any]]]
 
 
-def _all_at_once(table: Table, records: Sequence[Any], pages: Sequence[Page]) -> _Columns | None:
+def _convert_fast(table: Table, records: Sequence[Any], pages: Sequence[Page]) -> _Columns | None:
     """The columns if every value fits as Gong sent it, else None. Five times faster than one value at a time."""
     wire_type = _wire_type(table)
     if wire_type is None or not set(map(type, records)) <= {dict} or any(b"\\u0000" in page.body for page in pages):
@@ -187,7 +193,7 @@ def _may_be_inexact(value: Any) -> bool:
 
 def _unmapped(table: Table, records: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """By row, the fields without a column."""
-    fields = _fields(table)
+    fields = _fields_by_name(table)
     if _wire_type(table) is None:
         suspects = list(enumerate(records))
     else:
@@ -211,17 +217,17 @@ def _without_column(record: dict[str, Any], fields: _Fields) -> dict[str, Any]:
     return rest
 
 
-def _one_by_one(table: Table, records: Sequence[dict[str, Any]]) -> _Columns:
+def _convert_each(table: Table, records: Sequence[dict[str, Any]]) -> _Columns:
     """The columns, with each value looked at."""
     extras = _unmapped(table, records)
     arrays = {}
     for field, column in table.fields.items():
         wire = [_value_at(record, field) for record in records]
         try:
-            arrays[column.name] = _fitting(wire, column)
+            arrays[column.name] = _to_array(wire, column)
         except _DOES_NOT_FIT:
-            fitted = [_fitted(value, column, extras.setdefault(row, {})) for row, value in enumerate(wire)]
-            arrays[column.name] = _fitting(fitted, column)
+            fitted = [_best_fit(value, column, extras.setdefault(row, {})) for row, value in enumerate(wire)]
+            arrays[column.name] = _to_array(fitted, column)
     return arrays, {row: extra for row, extra in extras.items() if extra}
 
 
@@ -233,11 +239,11 @@ def _value_at(record: dict[str, Any], path: str) -> Any:
     return value
 
 
-def _fitting(wire: list[Any], column: Column) -> pa.Array:
+def _to_array(wire: list[Any], column: Column) -> pa.Array:
     """The values as an Arrow array; raises if a value does not fit the column exactly."""
     if column.type == "json":
         return pa.array([None if value is None else encode(value) for value in wire], pa.string())
-    if not set(map(type, wire)) <= {_WIRE_TYPES[column.type], _NONE}:
+    if not set(map(type, wire)) <= _WIRE_TYPES[column.type] | {_NONE}:
         raise TypeError(f"a value that is not {column.type}")
     if column.type == "timestamp":
         return pa.array([None if value is None else _instant(value) for value in wire], ARROW_TYPES["timestamp"])
@@ -260,18 +266,18 @@ def _holds_nul(texts: pa.Array) -> bool:
     return data is not None and b"\0" in data.to_pybytes() and bool(pc.any(pc.match_substring(texts, "\0")).as_py())
 
 
-def _fitted(value: Any, column: Column, extra: dict[str, Any]) -> Any:
-    """The value, or as much of the value as the column can hold; then the whole value is kept in `extra`."""
+def _best_fit(value: Any, column: Column, extra: dict[str, Any]) -> Any:
+    """The value, or the part of it that the column can hold. In that case `extra` keeps the whole value."""
     if value is None:
         return None
     if type(value) is int and column.type == "text":
         return str(value)
     try:
-        _fitting([value], column)
+        _to_array([value], column)
     except _DOES_NOT_FIT:
         _keep(value, str(column.field), extra)
         if type(value) is str and column.type == "timestamp" and _FINER_THAN_MICROSECONDS.search(value):
-            return _fitted(_FINER_THAN_MICROSECONDS.sub(r"\1", value), column, {})
+            return _best_fit(_FINER_THAN_MICROSECONDS.sub(r"\1", value), column, {})
         if type(value) is not str or column.type != "text":
             return None
         # A NUL, or half of a surrogate pair: the rest of the text is still useful.

@@ -67,7 +67,7 @@ def read_snapshot(client: Client, resource: Resource) -> Snapshot:
     pages = read_whole(client, resource.endpoint)
     records = read_records(resource, pages)
     (key,) = resource.table.primary_key
-    table, ids = distinct([records.table(resource.table)], key)
+    table, ids = distinct([records.to_arrow(resource.table)], key)
     total = pages[0].total
     ledger = {
         "total_records": total,

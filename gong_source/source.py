@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from gong_source.api.client import Client
     from gong_source.resources.declare import Resource, Table
 
+    Incremental = dlt.sources.incremental[Any]
+
 logger = logging.getLogger(__name__)
 
 # dlt keeps the strategy in the stored schema, so every load must use the same one. Rows that did not change are not
@@ -63,7 +65,8 @@ def gong(  # noqa: PLR0913, PLR0917 - in dlt, each setting of a source is an arg
     A resource with time windows is first loaded since `start_date` (inclusive; default: the last 30 days), later since
     the watermark less `lookback_days`. A `start_date` moved to an earlier day is honoured. A snapshot, such as `users`,
     is read whole, at most once in `snapshot_hours`. A resource whose scope the key lacks is left out with a warning; if
-    no other resource is selected, the run raises `MissingScope`.
+    no other resource is selected, the run raises `MissingScope`. A window that cannot be loaded ends the run with its
+    error; the commands load the other windows.
 
     Every argument is a dlt setting under `[sources.gong]`. Building the source does no I/O. Raises
     `ConfigurationError` for a setting that cannot be used.
@@ -75,26 +78,26 @@ def gong(  # noqa: PLR0913, PLR0917 - in dlt, each setting of a source is an arg
     chosen = settings.chosen
     made = []
     for resource in RESOURCES.values():
-        function = _windowed(resource, settings, start) if resource.windowed else _whole(resource, settings)
-        dlt_resource = _dlt_resource(resource, function)
+        read = _by_time_range(resource, settings, start) if resource.windowed else _as_a_whole(resource, settings)
+        dlt_resource = _dlt_resource(resource, read)
         dlt_resource.selected = resource in chosen
         made.append(dlt_resource)
     return made
 
 
-def _windowed(resource: Resource, settings: GongSettings, start: datetime) -> Callable[..., Iterator[Any]]:
-    """The function of a dlt resource that is asked for by time range."""
+def _by_time_range(resource: Resource, settings: GongSettings, start: datetime) -> Callable[..., Iterator[Any]]:
+    """The function of a dlt resource that Gong lists by time range."""
     assert isinstance(resource.select, Instants)
 
     def fetch(
-        covered: dlt.sources.incremental[Any] = dlt.sources.incremental(  # noqa: B008 - dlt's idiom
+        incremental: dlt.sources.incremental[Any] = dlt.sources.incremental(  # noqa: B008 - dlt's idiom
             resource.select.column, initial_value=start, lag=settings.lookback_days * 86400.0
         ),
     ) -> Iterator[Any]:
         refuse_old_dataset(dlt.current.source_schema().tables, "of this pipeline")
         client = connect(settings)
         try:
-            yield from _sync(client, resource, settings, start, covered)
+            yield from _fetch_missing(client, resource, settings, start, incremental)
         except MissingScope as error:
             _leave_out(resource, error)
         finally:
@@ -103,23 +106,23 @@ def _windowed(resource: Resource, settings: GongSettings, start: datetime) -> Ca
     return fetch
 
 
-def _sync(
-    client: Client, resource: Resource, settings: GongSettings, start: datetime, covered: dlt.sources.incremental[Any]
+def _fetch_missing(
+    client: Client, resource: Resource, settings: GongSettings, start: datetime, incremental: Incremental
 ) -> Iterator[Any]:
-    """Everything that is missing up to now, or only the interval that a scheduler has set.
+    """Everything that is missing up to now. Only that interval, if the user or a scheduler gave dlt one.
 
     The resource's state says that all of `[covered_from, watermark)` has been fetched, in one workspace.
     """
     state = dlt.current.resource_state()
-    since = utc(cast("datetime", covered.start_value))
-    interval = covered.end_value is not None
-    end = utc(cast("datetime", covered.end_value)) if interval else now()
+    since = utc(cast("datetime", incremental.start_value))
+    interval = incremental.end_value is not None
+    end = utc(cast("datetime", incremental.end_value)) if interval else now()
     if not interval and state.get("workspace_id") != settings.workspace_id:
-        covered.advance(start)
+        incremental.advance(start)
         since = start
         state.update(workspace_id=settings.workspace_id, covered_from=iso(start))
     if not interval and "covered_from" not in state:
-        # Without a first run of this source, nothing is known of the time before.
+        # Only the commands have loaded so far; this source does not know how far back.
         state["covered_from"] = iso(since)
     known_from = since if interval else parse(state["covered_from"])
     missing = [] if interval or known_from <= start else [Window(start, known_from)]
@@ -128,31 +131,32 @@ def _sync(
     fetch = Fetch(client, resource.endpoint, union(ranges), converter, page_times)
     package = WindowPackage(fetch, converter, mode="sync", watermark=since)
     try:
-        yield from package.items(covered)
+        yield from package.items(incremental)
     finally:
         fetch.close()
-    for _, failure in fetch.failures:
-        raise failure
+    if fetch.failures:
+        _window, error = fetch.failures[0]
+        raise error
     if isinstance(fetch.stopped_by, QuotaExhausted):
         logger.warning("the run stopped early and loads what it has fetched: %s", fetch.stopped_by)
     elif fetch.stopped_by is not None:
         raise fetch.stopped_by
-    fetched = [Window(row["window_start"], row["window_end"]) for row in package.rows]
+    fetched = [Window(row["window_start"], row["window_end"]) for row in package.ledger_rows]
     if missing and reach(start, fetched) >= known_from:
         state["covered_from"] = iso(start)
 
 
-def _whole(resource: Resource, settings: GongSettings) -> Callable[..., Iterator[Any]]:
+def _as_a_whole(resource: Resource, settings: GongSettings) -> Callable[..., Iterator[Any]]:
     """The function of a dlt resource that Gong only lists whole."""
 
     def fetch() -> Iterator[Any]:
         refuse_old_dataset(dlt.current.source_schema().tables, "of this pipeline")
-        yield from _snapshot(resource, settings)
+        yield from _read_whole(resource, settings)
 
     return fetch
 
 
-def _snapshot(resource: Resource, settings: GongSettings) -> Iterator[Any]:
+def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
     """All records of a resource that Gong only lists whole, unless the last snapshot is recent enough."""
     state = dlt.current.resource_state()
     if "fetched_at" in state and not is_due(parse(state["fetched_at"]), settings.snapshot_hours):
@@ -196,17 +200,17 @@ def chunk_source(package: WindowPackage, start: datetime) -> DltSource:
     assert isinstance(resource.select, Instants)
 
     def with_watermark(
-        covered: dlt.sources.incremental[Any] = dlt.sources.incremental(  # noqa: B008 - dlt's idiom
+        incremental: dlt.sources.incremental[Any] = dlt.sources.incremental(  # noqa: B008 - dlt's idiom
             resource.select.column, initial_value=start
         ),
     ) -> Iterator[Any]:
-        yield from package.items(covered)
+        yield from package.items(incremental)
 
     def without_watermark() -> Iterator[Any]:
         yield from package.items(None)
 
     function = without_watermark if package.watermark is None else with_watermark
-    return _source(_dlt_resource(resource, function, *package.also_create))
+    return _source(_dlt_resource(resource, function, *package.empty_tables))
 
 
 def snapshot_source(package: SnapshotPackage) -> DltSource:

@@ -661,7 +661,7 @@ def test_objects_and_lists(change: dict[str, Any], columns: dict[str, Any], extr
     body = json.dumps({"users": [USER | change]}).encode()
     page = Page(_loads(body)["users"], None, None, TRACE, "users", body)
 
-    (row,) = read_records(USERS, [page]).table(USERS.table).to_pylist()
+    (row,) = read_records(USERS, [page]).to_arrow(USERS.table).to_pylist()
 
     assert {name: row[name] for name in columns} == columns
     assert (json.loads(row["extra"]) if row["extra"] else None) == extra

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
-# Windows in flight before the latency is known: the permitted rate allows no more in the first second.
+# So many windows are fetched at once as long as the latency is unknown. Gong permits 3 requests in the first second.
 _FIRST_NEEDED = 3
-# With fewer requests than this left in a budget, one window at a time: two half-fetched windows are worth nothing.
+# With fewer requests than this left, windows are fetched one at a time: two half-fetched windows are worth nothing.
 _FEW_REQUESTS = 150
 _MOST_IN_FLIGHT = 12
 # Beyond this many requests per second, parsing is the limit, and more windows in flight only cost memory.
@@ -67,21 +67,22 @@ class FetchedWindow(Generic[Part]):
 
 @dataclass(eq=False, slots=True)
 class _Task(Generic[Part]):
-    """A window in flight, or done: at the end one of `fetched`, `too_large` and `error` is set.
+    """A window in flight, or done. At the end one of three is set: `fetched`, `error`, or `range_to_cut`.
 
-    `rest` is the range that the window was cut from, `expected` the number of records that it was cut for.
+    A window with too many records becomes `range_to_cut`. `cut_from` is the range that the window was cut from, and
+    `expected` the number of records that the cut aimed at.
     """
 
     window: Window
-    rest: Range
+    cut_from: Range
     expected: float
     fetched: FetchedWindow[Part] | None = None
-    too_large: Range | None = None
+    range_to_cut: Range | None = None
     error: BaseException | None = None
 
     @property
     def done(self) -> bool:
-        return self.fetched is not None or self.too_large is not None or self.error is not None
+        return self.fetched is not None or self.range_to_cut is not None or self.error is not None
 
 
 class Fetch(Generic[Part]):
@@ -109,111 +110,112 @@ class Fetch(Generic[Part]):
         self._endpoint = endpoint
         self._convert = convert
         self._times_of = times_of
-        self._nodes: list[Range | _Task[Part]] = [*first_ranges(ranges, small=small)]
-        self._returned: FetchedWindow[Part] | None = None
+        self._items: list[Range | _Task[Part]] = [*first_ranges(ranges, small=small)]
+        self._put_back: FetchedWindow[Part] | None = None
         self._ready: deque[_Task[Part]] = deque()
-        self._changed = threading.Condition()
+        self._condition = threading.Condition()
         self._in_flight = 0
         self._workers = 0
         self._closed = False
-        self._unassigned = Usage()
+        self._usage_to_assign = Usage()
 
     def __iter__(self) -> Iterator[FetchedWindow[Part]]:
         return self
 
     def __next__(self) -> FetchedWindow[Part]:
-        if self._returned is not None:
-            returned, self._returned = self._returned, None
+        if self._put_back is not None:
+            returned, self._put_back = self._put_back, None
             return returned
-        with self._changed:
-            while self._nodes:
+        with self._condition:
+            while self._items:
                 if self.stopped_by is None and self.client.transport.stopped.is_set():
                     self.stopped_by = RunStopped("stopped on request")
                 self._fill()
                 fetched = self._take()
                 if fetched is not None:
                     return fetched
-                if self._nodes:
-                    self._changed.wait(0.5)
+                if self._items:
+                    self._condition.wait(0.5)
         raise StopIteration
 
     def put_back(self, fetched: FetchedWindow[Part]) -> None:
         """Makes `fetched` the next window to be handed out again."""
-        self._returned = fetched
+        self._put_back = fetched
 
     def records_to_come(self) -> int | None:
         """How many records are still to be handed out; None as long as Gong has not given all counts."""
-        with self._changed:
-            counts = [n.records if isinstance(n, Range) else n.expected for n in self._nodes]
+        with self._condition:
+            counts = [n.records if isinstance(n, Range) else n.expected for n in self._items]
         known = [count for count in counts if count is not None and not math.isnan(count)]
         return max(0, round(sum(known))) if len(known) == len(counts) else None
 
     def close(self) -> None:
         """Ends the fetch; its threads end as soon as the request that they wait for has ended."""
-        with self._changed:
+        with self._condition:
             self._closed = True
-            self._nodes.clear()
-            self._changed.notify_all()
+            self._items.clear()
+            self._condition.notify_all()
 
-    # The methods up to the next comment run with `_changed` held.
+    # The methods up to the next comment run with `_condition` held.
 
     def _take(self) -> FetchedWindow[Part] | None:
-        """The first window if it is done, else None; drops what a stopped fetch leaves undone."""
-        while self._nodes:
-            head = self._nodes[0]
+        """The first window if it is done, else None. After a stop, drops the windows that were not finished."""
+        while self._items:
+            head = self._items[0]
             if isinstance(head, _Task) and head.done:
-                self._nodes.pop(0)
+                self._items.pop(0)
                 if head.fetched is not None:
                     return head.fetched
-                if head.too_large is not None:
-                    self._nodes.insert(0, head.too_large)
+                if head.range_to_cut is not None:
+                    self._items.insert(0, head.range_to_cut)
                     self._fill()
                 elif isinstance(head.error, _WINDOW_ERRORS):
                     self.failures.append((head.window, head.error))
             elif self.stopped_by is not None and (
                 isinstance(head, Range) or self._in_flight == 0 or isinstance(self.stopped_by, RunStopped)
             ):
-                self._nodes.pop(0)
+                self._items.pop(0)
             else:
                 return None
         return None
 
     def _fill(self) -> None:
         """Starts windows until as many are in flight as the permitted rate needs at this latency."""
-        while self.stopped_by is None and not self._closed and self._in_flight < (wanted := self._wanted()):
-            waiting = sum(isinstance(node, _Task) for node in self._nodes)
-            position = next((i for i, node in enumerate(self._nodes) if isinstance(node, Range)), None)
+        while self.stopped_by is None and not self._closed and self._in_flight < (to_run := self._windows_to_run()):
+            waiting = sum(isinstance(item, _Task) for item in self._items)
+            position = next((i for i, item in enumerate(self._items) if isinstance(item, Range)), None)
             if position is None:
                 return
-            # Finished windows wait in memory for those before them. But the window that all wait for has to start.
-            if position > 0 and waiting >= FIRST_PIECES + wanted:
+            # Finished windows wait in memory until those before them are finished, so their number is bounded. The
+            # first one is always started: all others wait for it.
+            if position > 0 and waiting >= FIRST_PIECES + to_run:
                 return
-            found = self._nodes[position]
+            found = self._items[position]
             assert isinstance(found, Range)
-            task, used_up = self._cut_window(found)
-            self._nodes[position : position + used_up] = [task]
+            task, range_finished = self._cut_window(found)
+            self._items[position : position + range_finished] = [task]
             self._in_flight += 1
             self._ready.append(task)
             if self._workers < self._in_flight:
                 self._workers += 1
                 threading.Thread(target=self._work, name="gong-fetch", daemon=True).start()
-            self._changed.notify_all()
+            self._condition.notify_all()
 
-    def _wanted(self) -> int:
+    def _windows_to_run(self) -> int:
         """How many windows are to be in flight."""
         if self.client.transport.throttle.left() < _FEW_REQUESTS:
             return 1
-        under_way = self._under_way()
-        # The more windows there are to choose from, the better the order in which they are finished.
-        return _FIRST_NEEDED if under_way is None else min(_MOST_IN_FLIGHT, math.ceil(3 * under_way))
+        average = self._average_in_flight()
+        # Three times as many as needed: then there is always a request of an early window to send next.
+        return _FIRST_NEEDED if average is None else min(_MOST_IN_FLIGHT, math.ceil(3 * average))
 
-    def _needed(self) -> int:
+    def _least_in_flight(self) -> int:
         """How many requests have to be in flight at once to use the permitted rate."""
-        under_way = self._under_way()
-        return _FIRST_NEEDED if under_way is None else min(_MOST_IN_FLIGHT, math.ceil(under_way))
+        average = self._average_in_flight()
+        return _FIRST_NEEDED if average is None else min(_MOST_IN_FLIGHT, math.ceil(average))
 
-    def _under_way(self) -> float | None:
-        """How many requests are in flight on average at the permitted rate; None while the latency is unknown."""
+    def _average_in_flight(self) -> float | None:
+        """How many requests run at the same time at the permitted rate; None while the latency is unknown."""
         transport = self.client.transport
         if transport.latency_seconds is None:
             return None
@@ -221,21 +223,21 @@ class Fetch(Generic[Part]):
 
     def _cut_window(self, rest: Range) -> tuple[_Task[Part], bool]:
         """The next window of `rest`, and whether that uses it up."""
-        to_come = sum(max(node.records or 0.0, 0.0) for node in self._nodes if isinstance(node, Range))
+        to_come = sum(max(item.records or 0.0, 0.0) for item in self._items if isinstance(item, Range))
         end = rest.window.end
         window, expected = rest.cut_window(self._pace(), to_come)
         return _Task(window, rest, math.nan if expected is None else expected), window.end == end
 
     def _pace(self) -> Pace:
-        return Pace(self._needed(), self.client.transport.throttle.left())
+        return Pace(self._least_in_flight(), self.client.transport.throttle.left())
 
     # The methods from here on run in the worker threads.
 
     def _work(self) -> None:
         while True:
-            with self._changed:
+            with self._condition:
                 while not self._ready and not self._closed:
-                    self._changed.wait()
+                    self._condition.wait()
                 if self._closed:
                     return
                 task = self._ready.popleft()
@@ -247,22 +249,22 @@ class Fetch(Generic[Part]):
             except BaseException as raised:  # noqa: BLE001 - handed to the thread that iterates
                 error = raised
             used = self.client.transport.used_by_this_thread()
-            with self._changed:
-                self._unassigned.requests += used.requests - before.requests
-                self._unassigned.waited_seconds += used.waited_seconds - before.waited_seconds
+            with self._condition:
+                self._usage_to_assign.requests += used.requests - before.requests
+                self._usage_to_assign.waited_seconds += used.waited_seconds - before.waited_seconds
                 if isinstance(outcome, FetchedWindow):
                     outcome.requests, outcome.waited_seconds = (
-                        self._unassigned.requests,
-                        self._unassigned.waited_seconds,
+                        self._usage_to_assign.requests,
+                        self._usage_to_assign.waited_seconds,
                     )
-                    self._unassigned = Usage()
+                    self._usage_to_assign = Usage()
                     task.fetched = outcome
-                task.too_large = outcome if isinstance(outcome, Range) else None
+                task.range_to_cut = outcome if isinstance(outcome, Range) else None
                 task.error = error
                 if error is not None and self.stopped_by is None and not isinstance(error, _WINDOW_ERRORS):
                     self.stopped_by = error
                 self._in_flight -= 1
-                self._changed.notify_all()
+                self._condition.notify_all()
 
     def _fetch(self, task: _Task[Part]) -> FetchedWindow[Part] | Range:
         """The window fetched completely, or the range that it turned out to be."""
@@ -282,8 +284,8 @@ class Fetch(Generic[Part]):
             if not fetched.pages:
                 fetched.total, fetched.first_request_id = page.total, page.request_id
                 if page.total is not None:
-                    with self._changed:
-                        task.rest.learn(task.window, task.expected, page.total)
+                    with self._condition:
+                        task.cut_from.learn(task.window, task.expected, page.total)
                         task.expected = page.total
                     found = too_large(task.window, page.total, self._times_of(page), self._pace())
                     if found is not None:
@@ -306,9 +308,9 @@ class Fetch(Generic[Part]):
 
         At the end, the window with most pages to come goes first, so that the last windows end together.
         """
-        with self._changed:
-            unfinished = sum(isinstance(node, Range) or not node.done for node in self._nodes)
-            if unfinished <= self._needed() + 2:
+        with self._condition:
+            unfinished = sum(isinstance(item, Range) or not item.done for item in self._items)
+            if unfinished <= self._least_in_flight() + 2:
                 return -math.inf if math.isnan(task.expected) else fetched.records - task.expected
         return task.window.start.timestamp()
 

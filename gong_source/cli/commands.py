@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from gong_source.cli import text
@@ -26,9 +27,9 @@ _EXIT_CODES = {"done": DONE, "failed": FAILED, "incomplete": INCOMPLETE, "paused
 
 def check(args: argparse.Namespace) -> int:
     """Tests the connection."""
-    from gong_source.runs.check import check
+    from gong_source.runs.check import check as run_check
 
-    result = check(settings=_settings(args))
+    result = run_check(settings=_settings(args))
     _print(args, result.as_json(), text.check_text(result))
     return _EXIT_CODES[result.status]
 
@@ -36,19 +37,22 @@ def check(args: argparse.Namespace) -> int:
 def sync(args: argparse.Namespace) -> int:
     """Loads everything that is missing."""
     from gong_source.runs.run import Control
-    from gong_source.runs.sync import sync
+    from gong_source.runs.sync import sync as run_sync
 
     settings = _settings(args, verify_days=args.verify_days)
     _check_publish(args)
     with _stop_on_signals() as (stopped, signals), text.progress() as show:
-        result = sync(_target(args), settings=settings, control=Control(stopped, args.max_requests, show, text.note))
+        result = run_sync(
+            _target(args), settings=settings, control=Control(stopped, args.max_requests, show, text.note)
+        )
     _publish(args, result)
     return _finish(args, result, text.load_text(result), signals)
 
 
 def backfill(args: argparse.Namespace) -> int:
     """Loads a past range, or says what that would take."""
-    from gong_source.runs.backfill import backfill, plan_backfill
+    from gong_source.runs.backfill import backfill as run_backfill
+    from gong_source.runs.backfill import plan_backfill
     from gong_source.runs.run import Control
     from gong_source.windows import now
 
@@ -62,7 +66,7 @@ def backfill(args: argparse.Namespace) -> int:
     _check_publish(args)
     with _stop_on_signals() as (stopped, signals), text.progress() as show:
         control = Control(stopped, args.max_requests, show, text.note)
-        result = backfill(start, end, _target(args), refresh=args.refresh, settings=settings, control=control)
+        result = run_backfill(start, end, _target(args), refresh=args.refresh, settings=settings, control=control)
     _publish(args, result)
     return _finish(args, result, text.load_text(result), signals)
 
@@ -70,12 +74,12 @@ def backfill(args: argparse.Namespace) -> int:
 def verify(args: argparse.Namespace) -> int:
     """Compares Gong with the warehouse, and repairs if asked to."""
     from gong_source.runs.run import Control
-    from gong_source.runs.verify.verify import verify
+    from gong_source.runs.verify.verify import verify as run_verify
 
     _check_publish(args)
     settings = _settings(args)
     with _stop_on_signals() as (stopped, signals), text.progress() as show:
-        result = verify(
+        result = run_verify(
             _target(args),
             start=_time(args.start, "--from", settings) if args.start else None,
             end=_time(args.end, "--to", settings) if args.end else None,
@@ -91,21 +95,21 @@ def verify(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """Shows what the warehouse has."""
-    from gong_source.runs.status import status
+    from gong_source.runs.status import status as run_status
     from gong_source.settings import resolve_without_key
 
     settings = resolve_without_key(workspace_id=args.workspace_id, resources=args.resources)
-    result = status(_target(args), settings=settings)
+    result = run_status(_target(args), settings=settings)
     _print(args, result.as_json(), text.status_text(result))
     return DONE
 
 
 def tables(args: argparse.Namespace) -> int:
     """Shows what can be loaded."""
-    from gong_source.runs.tables import tables
+    from gong_source.runs.tables import tables as run_tables
     from gong_source.settings import read_names
 
-    dictionary = tables(read_names(args.resources) if args.resources else None)
+    dictionary = run_tables(read_names(args.resources) if args.resources else None)
     shown = text.tables_markdown(dictionary) if args.markdown else text.tables_text(dictionary)
     _print(args, dictionary.as_json(), shown)
     return DONE
@@ -113,9 +117,9 @@ def tables(args: argparse.Namespace) -> int:
 
 def demo(args: argparse.Namespace) -> int:
     """Loads a simulated tenant."""
-    from gong_source.runs.demo import demo
+    from gong_source.runs.demo import demo as run_demo
 
-    result = demo(calls=args.calls)
+    result = run_demo(calls=args.calls)
     _print(args, result.as_json(), text.demo_text(result))
     return DONE
 
@@ -160,10 +164,16 @@ def _check_publish(args: argparse.Namespace) -> None:
 
 
 def _publish(args: argparse.Namespace, result: LoadResult | VerifyResult) -> None:
+    """Publishes what the run has loaded. A failure goes into the result, so that the result is printed in any case."""
+    from gong_source.errors import GongError
     from gong_source.warehouse.publish import publish
 
-    if args.publish is not None and result.status != "failed":
+    if args.publish is None or result.status == "failed":
+        return
+    try:
         publish(args.publish, _target(args))
+    except GongError as error:
+        result.status, result.message = "failed", f"the run is done, but its file was not published: {error}"
 
 
 def _finish(args: argparse.Namespace, result: LoadResult | VerifyResult, shown: str, signals: list[int]) -> int:
@@ -186,8 +196,10 @@ def _stop_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
     def stop(number: int, _frame: object) -> None:
         signals.append(number)
         stopped.set()
-        signal.signal(number, previous[number])
-        print("Stopping: loading what has been fetched so far", file=sys.stderr)
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+        with suppress(OSError, ValueError):  # print would fail if the signal came in the middle of another print
+            os.write(sys.stderr.fileno(), b"Stopping: loading what has been fetched so far\n")
 
     previous: dict[int, Any] = {}
     for number in (int(signal.SIGINT), int(signal.SIGTERM)):

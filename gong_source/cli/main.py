@@ -1,4 +1,4 @@
-"""The command `gong-source`: parse the arguments, call the command, return the exit code.
+"""The command `gong-source`: reads the arguments, calls the command, and returns the exit code.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but something differs or is missing; 4 stopped by the quota or
 a budget; 128 + n stopped by signal n. A run that was stopped has loaded what it had fetched.
@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare_process(args: argparse.Namespace) -> None:
-    # Rows are trees without cycles. Collecting garbage among them, and in all modules at the exit, is a fifth of a run.
+    # Looking for garbage in cycles took a fifth of a run, and records make no cycles. So Python looks seldom, and not
+    # at the exit.
     gc.set_threshold(100_000, 50, 50)
     atexit.register(gc.freeze)
     # Arrow's own pool keeps memory that the database needs a moment later.

@@ -1,4 +1,4 @@
-"""Loads a resource: windows chunk by chunk, where each chunk is one dlt package; a snapshot as one package.
+"""Loads a resource. Windows are loaded chunk by chunk, where each chunk is one dlt package; a snapshot is one package.
 
 A run that dies loses at most the chunk that it was working on.
 """
@@ -39,35 +39,36 @@ if TYPE_CHECKING:
     from gong_source.runs.run import Run
     from gong_source.warehouse.warehouse import Warehouse
 
-    Wanted = Callable[[FetchedWindow[Batch]], bool]
+    LoadIf = Callable[[FetchedWindow[Batch]], bool]
     # Called for each window fetched, with the package that the window goes into, if it goes into one.
     Report = Callable[[FetchedWindow[Batch], WindowPackage | None], None]
 
-# At this size the cost of a package does not show, losing one is cheap, and DuckDB merges it in little memory.
+# A chunk this large makes the fixed cost of a package small. It is still cheap to fetch again, and DuckDB merges it in
+# little memory.
 _RECORDS_PER_CHUNK = 110_000
 _BYTES_PER_CHUNK = 36_000_000
 _SECONDS_PER_CHUNK = 120.0
 
 
 class _SelectedFetch(Fetch[Batch]):
-    """A fetch that hands out only the windows that `wanted` picks; `wanted` is called once for each, in time order.
+    """A fetch that hands out only the windows that `load_if` picks; `load_if` is called once for each, in time order.
 
-    `passed_over` counts the records of the other windows, and `on_passed_over` is called for each.
+    `records_skipped` counts the records of the other windows, and `on_skipped` is called for each.
     """
 
-    wanted: Wanted | None = None
-    on_passed_over: Report
-    passed_over = 0
+    load_if: LoadIf | None = None
+    on_skipped: Report
+    records_skipped = 0
 
     def __next__(self) -> FetchedWindow[Batch]:
-        if self._returned is not None or self.wanted is None:
+        if self._put_back is not None or self.load_if is None:
             return super().__next__()
         while True:
             fetched = super().__next__()
-            if self.wanted(fetched):
+            if self.load_if(fetched):
                 return fetched
-            self.passed_over += fetched.records
-            self.on_passed_over(fetched, None)
+            self.records_skipped += fetched.records
+            self.on_skipped(fetched, None)
 
 
 def load_windows(
@@ -77,16 +78,16 @@ def load_windows(
     *,
     mode: str,
     watermark: datetime | None = None,
-    wanted: Wanted | None = None,
+    load_if: LoadIf | None = None,
     small: bool = False,
 ) -> None:
     """Fetches `result.ranges` (disjoint, in time order) and loads the records, chunk by chunk; fills in `result`.
 
-    Windows that `wanted` does not pick are fetched and not loaded. `small` says that the ranges hold few records.
+    Windows that `load_if` does not pick are fetched and not loaded. `small` says that the ranges hold few records.
 
-    `watermark` is where "covered up to" stands. It moves on, also over windows that the ledger has covered already;
-    None leaves it where it is. What was fetched before an error, a used-up quota or a stop is loaded. Raises only what
-    loading raises.
+    `watermark` is the time up to which everything is loaded. The load moves it on, also over windows that earlier runs
+    loaded. With None it stays where it is. What was fetched before an error, a used-up quota or a stop is loaded.
+    Raises only what loading raises.
     """
     if not result.ranges:
         return
@@ -94,14 +95,14 @@ def load_windows(
     state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get(resource.name, {})
     converter = Converter(client, resource, state.get("filed_by"))
     fetch = _SelectedFetch(client, resource.endpoint, result.ranges, converter, page_times, small=small)
-    fetch.wanted = wanted
+    fetch.load_if = load_if
     try:
         load_ids = _load_chunks(run, result, fetch, converter, mode, watermark)
     finally:
         fetch.close()
     with warehouse.connected():
         record_arrivals(warehouse, resource, load_ids)
-        result.changed = _changed(warehouse, resource, load_ids)
+        result.changed = _rows_changed(warehouse, resource, load_ids)
     _set_status(fetch, result)
 
 
@@ -109,7 +110,7 @@ def _load_chunks(
     run: Run, result: ResourceResult, fetch: _SelectedFetch, converter: Converter, mode: str, watermark: datetime | None
 ) -> list[str]:
     """Loads the fetch to its end and returns the load ids; counts each chunk in `result` once it is loaded."""
-    report = fetch.on_passed_over = _reporter(run, result, fetch)
+    report = fetch.on_skipped = _reporter(run, result, fetch)
     ledger = run.ledger(converter.resource)
     start = watermark if watermark is not None else result.ranges[0].start
     result.watermark = None if watermark is None else ledger.watermark
@@ -122,7 +123,7 @@ def _load_chunks(
             mode=mode,
             watermark=watermark,
             covered=ledger.covered,
-            also_create=(ARRIVALS,),
+            empty_tables=(ARRIVALS,),
             max_records=_RECORDS_PER_CHUNK,
             max_bytes=_BYTES_PER_CHUNK,
             max_seconds=_SECONDS_PER_CHUNK,
@@ -131,7 +132,7 @@ def _load_chunks(
         load_ids += run.warehouse.load(chunk_source(package, start))
         result.watermark = watermark = package.watermark
         result.received += package.records
-        result.windows += len(package.rows)
+        result.windows += len(package.ledger_rows)
         result.unmapped += package.unmapped
         result.unsettled += package.unsettled
     return load_ids
@@ -142,12 +143,12 @@ def _reporter(run: Run, result: ResourceResult, fetch: _SelectedFetch) -> Report
     transport, began = run.client.transport, time.monotonic()
 
     def report(fetched: FetchedWindow[Batch], package: WindowPackage | None) -> None:
-        records, windows = (package.records, len(package.rows)) if package else (0, 0)
+        records, windows = (package.records, len(package.ledger_rows)) if package else (0, 0)
         seconds = time.monotonic() - began
         run.control.on_progress(
             Progress(
                 resource=result.resource,
-                records=result.received + records + fetch.passed_over,
+                records=result.received + records + fetch.records_skipped,
                 records_to_come=fetch.records_to_come(),
                 windows=result.windows + windows,
                 requests=transport.usage.requests,
@@ -161,7 +162,7 @@ def _reporter(run: Run, result: ResourceResult, fetch: _SelectedFetch) -> Report
     return report
 
 
-def _changed(warehouse: Warehouse, resource: Resource, load_ids: Sequence[str]) -> int:
+def _rows_changed(warehouse: Warehouse, resource: Resource, load_ids: Sequence[str]) -> int:
     """How many rows are new or different since these loads."""
     if not load_ids:
         return 0
@@ -182,17 +183,17 @@ def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
     elif result.failures:
         failed, all_windows = len(result.failures), result.windows + len(result.failures)
         # A run that could load nothing has failed. A comparison may have found nothing to load.
-        result.status = "failed" if not result.windows and fetch.wanted is None else "incomplete"
+        result.status = "failed" if not result.windows and fetch.load_if is None else "incomplete"
         result.message = f"{failed} of {all_windows} windows could not be loaded. The first: {result.failures[0]}"
 
 
 def end_early(result: ResourceResult | Verification, cause: GongError) -> None:
     """Sets the status, from the error that ended the work on the resource."""
-    result.status, result.message, result.ends_run = "failed", str(cause), _concerns_all(cause)
+    result.status, result.message, result.ends_run = "failed", str(cause), _ends_run(cause)
     if isinstance(cause, QuotaExhausted):
         result.status, result.retry_at = "paused", cause.retry_at
         if cause.retry_at is None and not result.windows:
-            result.message += ", with a larger budget: this one was used up before a window was finished"
+            result.message += ". It was used up before anything could be loaded: give a larger one"
     elif isinstance(cause, RunStopped):
         result.status, result.message, result.interrupted = (
             "paused",
@@ -204,8 +205,8 @@ def end_early(result: ResourceResult | Verification, cause: GongError) -> None:
         result.message = f"{result.resource} is not {done}: {cause}"
 
 
-def _concerns_all(cause: GongError) -> bool:
-    """Whether the error would end the work on every other resource too."""
+def _ends_run(cause: GongError) -> bool:
+    """Whether the error would stop every other resource too."""
     if isinstance(cause, AccessDenied):
         return not isinstance(cause, MissingScope)
     return isinstance(cause, AuthenticationFailed | QuotaExhausted | RunStopped | ConfigurationError)
@@ -231,7 +232,7 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
     load_ids = run.warehouse.load(snapshot_source(package))
     result.received, result.unmapped = len(snapshot.ids), snapshot.unmapped
     result.marked_deleted = package.marked_deleted
-    result.changed = _changed(run.warehouse, resource, load_ids)
+    result.changed = _rows_changed(run.warehouse, resource, load_ids)
     if not snapshot.settled:
         run.note(
             f"Gong counts {resource.count(snapshot.total or 0)} and lists {len(snapshot.ids):,}: it still processes"

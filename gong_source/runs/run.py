@@ -1,4 +1,4 @@
-"""What every run starts with that sends requests and writes: an open warehouse, a client, and the ledger."""
+"""Opens a run: the warehouse as its only writer, a client for Gong, and the ledger of each resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sync`: loads everything that is missing up to now, and the lookback again."""
+"""`sync`: loads everything that is missing up to now, and fetches the last days again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def sync(
     target: Target | None = None, *, settings: GongSettings | None = None, control: Control | None = None
 ) -> LoadResult:
-    """Loads all records of the chosen resources that are not covered yet, and those of the lookback again.
+    """Loads all records of the chosen resources that are not covered yet, and fetches the lookback again.
 
     `settings` default to dlt's configuration. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`; what
     Gong refuses is in the result. With the setting `verify_days`, the run then verifies and repairs the last days.
@@ -35,7 +35,7 @@ def sync(
         moment = now()
         result = LoadResult("sync", notes=run.notes)
         for resource in settings.chosen:
-            part = _sync(run, resource, moment)
+            part = _sync_resource(run, resource, moment)
             result.resources[resource.name] = part
             if part.ends_run:
                 break
@@ -45,7 +45,7 @@ def sync(
     return result
 
 
-def _sync(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
+def _sync_resource(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
     if not resource.windowed:
         return load_snapshot(run, resource)
     ledger = run.ledger(resource)
@@ -56,38 +56,40 @@ def _sync(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
 
 
 def _verify(run: Run, result: LoadResult) -> None:
-    """Verifies and repairs the last days; a verification that its budget ends goes on after the next sync."""
+    """Verifies and repairs the last days. If its budget ends first, the next sync verifies them again."""
     verification = result.verification = verify_recent(run)
     if verification is None:
         return
     if verification.status in {"incomplete", "failed"}:
         result.status, result.message = "incomplete", verification.message
+    elif verification.interrupted:
+        result.status, result.message, result.interrupted = "paused", verification.message, True
     elif verification.status == "paused":
         run.note(f"the verification was not finished: {verification.message}")
 
 
 def missing(ledger: Ledger, start: datetime, end: datetime, lookback_days: float) -> list[Window]:
     """What a sync up to `end` has to fetch: what is not covered, what may have come late, what was unsettled."""
-    again = [*ledger.unsettled_since(days_before(end, lookback_days)), *ledger.backfilled_early(lookback_days)]
+    to_refetch = [*ledger.unsettled_since(days_before(end, lookback_days)), *ledger.fetched_early(lookback_days)]
     if ledger.watermark is not None:
-        recent = max(start, days_before(ledger.watermark, lookback_days))
+        recent = max(start, days_before(ledger.synced_to or ledger.watermark, lookback_days))
         if recent < end:
-            again.append(Window(recent, end))
-    return union([*subtract([Window(start, end)], ledger.covered), *again])
+            to_refetch.append(Window(recent, end))
+    return union([*subtract([Window(start, end)], ledger.covered), *to_refetch])
 
 
 def _start(run: Run, ledger: Ledger, moment: datetime) -> datetime:
-    """Where the coverage is to begin; warns when the default start date is used."""
+    """The time from which on records are loaded; adds a note when the default start date is used."""
     settings = run.settings
     if settings.start_date:
         return settings.start(moment)
-    begun = ledger.sync_start
-    if begun is not None and begun >= moment:
+    sync_start = ledger.sync_start
+    if sync_start is not None and sync_start >= moment:
         raise ConfigurationError(
-            f"this machine's clock says {iso(moment)}, but records are loaded from {iso(begun)} on: set the clock"
+            f"this machine's clock says {iso(moment)}, but records are loaded from {iso(sync_start)} on: set the clock"
         )
-    if begun is not None:
-        return begun
+    if sync_start is not None:
+        return sync_start
     start = days_before(moment, DEFAULT_DAYS)
     run.note(
         f"no start date is set: loading the last {DEFAULT_DAYS} days, from {iso(start)}. For more, set"

@@ -1,6 +1,7 @@
-"""What the ledger in the warehouse says: which time is covered, by which runs, and how many requests that took.
+"""Reads the ledger: which windows were fetched, by which runs, and with how many requests.
 
-Only rows count whose dlt package was loaded completely: records and ledger are merged one table after the other.
+dlt loads one table after the other, so a crash can leave ledger rows whose records are missing. Only the rows of
+completely loaded packages count.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _WINDOWS = f"""
 """
 _LAST_SNAPSHOT = f"select max(fetched_at) from {_LOADED} where resource = %s and window_start is null"
 # The row of a verification includes the requests of its repair.
-_SENT_BY_LOADS = f"select sum(requests) from {_LOADED} where fetched_at >= %s and mode <> 'repair'"
-_SENT_BY_VERIFICATIONS = f"select sum(requests) from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
+_REQUESTS_OF_LOADS = f"select sum(requests) from {_LOADED} where fetched_at >= %s and mode <> 'repair'"
+_REQUESTS_OF_VERIFICATIONS = f"select sum(requests) from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +69,36 @@ class Ledger:
 
     @property
     def sync_start(self) -> datetime | None:
-        """Where the coverage by syncs begins, or shall begin: an interrupted first sync may have only later windows.
+        """From which time on syncs load. None before the first one.
 
-        The watermark stays at the start until the first window is loaded.
+        An interrupted first sync may have loaded only later windows; its watermark is still at the start then. A window
+        that a backfill loaded first does not count, also where a sync has fetched it again.
         """
-        starts = [min(e.window.start, e.watermark or e.window.start) for e in self.entries if e.mode == "sync"]
+        covered = Coverage()
+        starts: list[datetime] = []
+        for entry in self.entries:
+            added = covered.add(entry.window)
+            if entry.mode == "sync":
+                starts += [window.start for window in added]
+                starts += [entry.watermark] if entry.watermark is not None else []
         return min(starts, default=None)
+
+    @property
+    def synced_to(self) -> datetime | None:
+        """The end of the last window that a sync has fetched. A window before it may have failed."""
+        return max((entry.window.end for entry in self.entries if entry.mode == "sync"), default=None)
 
     @property
     def unsettled(self) -> list[Window]:
         """The windows in which Gong was still processing records when they were last fetched."""
-        return self._last_left_open(lambda entry: None if entry.settled else entry.window)
+        return self._not_fetched_since(lambda entry: None if entry.settled else entry.window)
 
     def unsettled_since(self, moment: datetime) -> list[Window]:
         """The unsettled windows that were first found unsettled at or after `moment`."""
         old = union(entry.window for entry in self.entries if not entry.settled and entry.fetched_at < moment)
         return subtract(self.unsettled, old)
 
-    def backfilled_early(self, lookback_days: float) -> list[Window]:
+    def fetched_early(self, lookback_days: float) -> list[Window]:
         """The time that was last fetched by a backfill or repair, less than `lookback_days` after that time.
 
         Records may have appeared there since, and no sync has looked back yet.
@@ -95,15 +108,15 @@ class Ledger:
             since = max(days_before(entry.fetched_at, lookback_days), entry.window.start)
             return Window(since, entry.window.end) if entry.mode != "sync" and since < entry.window.end else None
 
-        return self._last_left_open(early)
+        return self._not_fetched_since(early)
 
-    def _last_left_open(self, opened_by: Callable[[Entry], Window | None]) -> list[Window]:
-        """The windows that `opened_by` gives for each entry, without the time that later entries fetched again."""
+    def _not_fetched_since(self, part_of: Callable[[Entry], Window | None]) -> list[Window]:
+        """The windows that `part_of` gives for each entry, without the time that later entries fetched again."""
         opened: list[Window] = []
         later = Coverage()
         for entry in reversed(self.entries):
             last_fetched = later.add(entry.window)
-            if last_fetched and (window := opened_by(entry)) is not None:
+            if last_fetched and (window := part_of(entry)) is not None:
                 opened += intersect([window], last_fetched)
         return union(opened)
 
@@ -131,7 +144,9 @@ def workspaces(warehouse: Warehouse, resource: Resource) -> list[str]:
 
 def requests_today(warehouse: Warehouse) -> int:
     """Requests that all runs into this dataset sent on the current UTC day."""
-    found = [row for sql in (_SENT_BY_LOADS, _SENT_BY_VERIFICATIONS) for row in warehouse.query(sql, midnight(now()))]
+    found = [
+        row for sql in (_REQUESTS_OF_LOADS, _REQUESTS_OF_VERIFICATIONS) for row in warehouse.query(sql, midnight(now()))
+    ]
     return sum(int(sent or 0) for (sent,) in found)
 
 

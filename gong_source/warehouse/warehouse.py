@@ -50,16 +50,16 @@ class Target:
 class Warehouse:
     """An open target: its dlt pipeline, and the place of its data for messages.
 
-    `confirm` raises if the lock on the dataset was lost.
+    `check_lock` raises if the lock on the dataset was lost.
     """
 
     pipeline: dlt.Pipeline
     place: str
     destination: Destination
-    confirm: Callable[[], None] = lambda: None
-    _finished: bool = False
+    check_lock: Callable[[], None] = lambda: None
+    _tables_finished: bool = False
     _client: SqlClientBase[Any] | None = None
-    _users: int = 0
+    _open_blocks: int = 0
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows of a query on the dataset; none if the query names a table that does not exist yet.
@@ -82,7 +82,7 @@ class Warehouse:
         Raises `DestinationFailed`.
         """
         try:
-            self.confirm()
+            self.check_lock()
             with self.connected() as client:
                 client.execute_sql(sql.format(dataset=client.fully_qualified_dataset_name()), *parameters)
         except Exception as error:
@@ -110,12 +110,14 @@ class Warehouse:
             raise explain(error, self.destination, self.place, "read") from None
 
     def load_pending(self) -> bool:
-        """Loads what an earlier run left in its working folder, and says whether there was anything.
+        """Loads the packages that an earlier run left in its working folder, and says whether there were any.
 
-        dlt would do so on the next load, and then skip that load's own extract without a message. A package that a kill
-        left half made is dropped. So is a package that is older than a completed load: that load was this package, or
-        one of another machine, whose newer rows the old package would overwrite. This run fetches again what is then
-        missing in the ledger.
+        dlt would load them with the next load, and then skip that load's own extract without a message. Two kinds of
+        package are dropped, and the run fetches their windows again, as the ledger lacks them:
+
+        - a package that a kill left half made;
+        - a package older than a completed load. That load was this very package, or came from another machine with
+          newer rows, which the old package would overwrite.
         """
         if not self.pipeline.has_pending_data:
             return False
@@ -128,10 +130,10 @@ class Warehouse:
             self.pipeline.normalize()
         except Exception as error:
             logger.warning("dropping what an earlier run left unfinished: %s", last_cause(error))
-            if self.pipeline.list_normalized_load_packages():
+            if complete := bool(self.pipeline.list_normalized_load_packages()):
                 self._load()
             self._drop()
-            return False
+            return complete
         self._load()
         return True
 
@@ -152,12 +154,12 @@ class Warehouse:
 
     def _load(self) -> list[str]:
         try:
-            self.confirm()
+            self.check_lock()
             with self.connected() as client:
                 info = self.pipeline.load()
-                if not self._finished or any(package.schema_update for package in info.load_packages):
+                if not self._tables_finished or any(package.schema_update for package in info.load_packages):
                     self.destination.finish(client)
-                    self._finished = True
+                    self._tables_finished = True
         except Exception as error:
             raise explain(error, self.destination, self.place, "write") from None
         return list(info.loads_ids)
@@ -171,14 +173,14 @@ class Warehouse:
         """
         if self._client is None:
             self._client = self.pipeline.sql_client()
-        if self._users == 0:
+        if self._open_blocks == 0:
             self._open(self._client)
-        self._users += 1
+        self._open_blocks += 1
         try:
             yield self._client
         finally:
-            self._users -= 1
-            if self._users == 0:
+            self._open_blocks -= 1
+            if self._open_blocks == 0:
                 self._client.close_connection()
 
     def _open(self, client: SqlClientBase[Any]) -> None:
@@ -214,7 +216,7 @@ def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[War
         warehouse = Warehouse(_pipeline(target, destination, folder, write=write), place, destination)
         if write:
             try:
-                warehouse.confirm = stack.enter_context(destination.lock(warehouse.pipeline, dataset, command))
+                warehouse.check_lock = stack.enter_context(destination.lock(warehouse.pipeline, dataset, command))
             except Exception as error:
                 raise explain(error, destination, place, "open") from None
         yield warehouse

@@ -309,7 +309,7 @@ def test_budget_too_small_for_a_window_is_reported(serve: Serve, command: Comman
     code, _, err = command("sync", "--max-requests", "1", simulator=serve(nine_windows(3)), **QUARTER)
 
     assert code == 4
-    assert "with a larger budget: this one was used up before a window was finished" in err
+    assert "It was used up before anything could be loaded: give a larger one" in err
 
 
 def run_in_process(*arguments: str, **streams: Any) -> tuple[int, str, str]:
@@ -511,6 +511,49 @@ def test_interrupt_loads_what_was_fetched(serve: Serve, command: Command) -> Non
     assert code == 0
     assert json.loads(rest)["calls_received"] >= 450 - saved
     assert loaded() == 450
+
+
+def test_second_signal_of_another_kind_ends_the_run_at_once(serve: Serve) -> None:
+    """After SIGINT, a SIGTERM kills the run, however long Gong takes to answer."""
+    simulator = serve(nine_windows())
+    with start_process("sync", **environment_for(simulator, **QUARTER)) as first:
+        assert first.wait(60) == 0
+    simulator.reset_requests()
+    simulator.faults = [Fault(kind="slow", seconds=3600.0)]
+    with start_process("verify", **environment_for(simulator, **QUARTER)) as process:
+        assert process.stderr is not None
+        while not simulator.requests:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+
+        process.send_signal(signal.SIGINT)
+        while "Stopping" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(60) == -signal.SIGTERM
+
+
+def test_interrupt_while_a_sync_verifies_is_told_by_the_exit_code(serve: Serve) -> None:
+    """What was loaded stays loaded; the exit code is that of the signal."""
+    tenant = nine_windows()
+    simulator = serve(tenant)
+    with start_process("sync", **environment_for(simulator, **QUARTER)) as first:
+        assert first.wait(60) == 0
+    tenant.delete([*tenant.calls][-1])
+    simulator.reset_requests()
+    simulator.faults = [Fault(kind="slow", seconds=3.0, numbers=[2])]
+
+    process = start_process("sync", "--json", "--verify-days", "90", **environment_for(simulator, **QUARTER))
+    while len(simulator.requests) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+
+    result = json.loads(out)
+    assert process.returncode == 143
+    assert (result["status"], result["resources"]["calls"]["status"]) == ("paused", "done")
 
 
 def test_exhausted_quota_is_exit_code_4_with_the_time_to_come_back(serve: Serve, command: Command) -> None:

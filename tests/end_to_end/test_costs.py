@@ -129,8 +129,8 @@ def test_package_is_bounded_in_bytes(serve: Serve, settings_for: Callable[..., A
         fetch.close()
         client.transport.close()
 
-    assert len(small.rows) == 1
-    assert len(rest.rows) > 1
+    assert len(small.ledger_rows) == 1
+    assert len(rest.ledger_rows) > 1
     assert 0 < small.records == 2000 - rest.records
 
 

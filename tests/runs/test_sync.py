@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from tenants import END, QUARTER_BEGINS, days_ago, nine_windows, truth
 
-from gong_source import ConfigurationError, Control, Target, Window, status, sync
+from gong_source import ConfigurationError, Control, Target, Window, backfill, status, sync
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Fault, Tenant
@@ -381,3 +381,39 @@ def test_pipeline_name_does_not_decide_what_is_covered(serve: Serve, settings_fo
 
     assert result.requests <= 2  # the lookback, and a question after the rule that dlt's state knew
     assert table(Path("renamed.duckdb")) == truth(tenant)
+
+
+def test_backfilled_window_fetched_again_moves_no_start(serve: Serve, settings_for: SettingsFor) -> None:
+    """A sync that fetches an old unsettled window again does not load all the time since then."""
+    tenant = Tenant.generate(300, start=days_ago(400), end=END, seed=21)
+    tenant.add(Call("88", started=days_ago(380), available_at=END.timestamp() + 3600))
+    clock = {"now": END.timestamp()}
+    simulator = serve(tenant, clock=lambda: clock["now"])
+    settings = settings_for(simulator)
+    sync(settings=settings)
+    backfill(days_ago(390), days_ago(370), settings=settings)
+    clock["now"] += 7200
+
+    fetched_again = sync(settings=settings)
+    next_sync = sync(settings=settings)
+
+    assert fetched_again.ranges[0].start < days_ago(369)
+    assert fetched_again.calls_changed == 1
+    assert min(window.start for window in next_sync.ranges) > days_ago(31)
+
+
+def test_window_that_always_fails_does_not_lengthen_the_lookback(serve: Serve, settings_for: SettingsFor) -> None:
+    """The watermark stays before the window, and each sync asks for it again; the lookback keeps its length."""
+    simulator = serve(nine_windows(), faults=(Fault(kind="record_without_id", numbers=[2]),))
+    settings = settings_for(simulator, start_date=iso(QUARTER_BEGINS), lookback_days=3.0)
+    first = sync(settings=settings)
+    simulator.faults = [Fault(kind="record_without_id", numbers=range(10, 100))]
+
+    second = sync(settings=settings)
+
+    assert first.watermark is not None
+    assert first.watermark < days_ago(20)
+    *_, recent = second.ranges
+    assert len(second.ranges) == 2
+    assert recent.start >= days_ago(4)
+    assert second.watermark == first.watermark

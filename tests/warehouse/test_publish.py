@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from datetime import UTC, datetime, timedelta
@@ -204,6 +206,30 @@ def test_file_that_stays_open_elsewhere_is_named_with_its_holder_and_loses_nothi
     assert len(str(failed.value).splitlines()) == 1
     assert "loaded what an earlier run had left in its working folder" in result.notes
     assert rows(FILE) == 301
+
+
+def test_a_run_whose_file_cannot_be_published_shows_its_result(
+    serve: Serve, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder of the copy vanishes during the run: exit code 1, the reason, and the result of the run."""
+    folder = Path("readers")
+    folder.mkdir()
+
+    def clock() -> float:
+        shutil.rmtree(folder, ignore_errors=True)
+        return time.time()
+
+    simulator = serve(tenant, clock=clock)
+    for name, value in {"ACCESS_KEY": "key", "ACCESS_KEY_SECRET": "secret", "BASE_URL": simulator.base_url}.items():
+        monkeypatch.setenv(f"SOURCES__GONG__CREDENTIALS__{name}", value)
+    monkeypatch.setenv("SOURCES__GONG__START_DATE", iso(END - timedelta(days=31)))
+
+    code = main(["sync", "--json", "--publish", str(folder / "x.duckdb")])
+    out, err = capsys.readouterr()
+
+    assert code == 1
+    assert json.loads(out)["calls_received"] == 300
+    assert "was not published: cannot write" in err
 
 
 def test_publish_is_a_function_too(serve: Serve, settings_for: SettingsFor, tenant: Tenant) -> None:

@@ -81,7 +81,7 @@ def _round(
     windows = _suspicious(run, resource, result, terms, whole)
     comparison = Comparison(run.warehouse, resource, run.client.workspace_id, terms.repair)
     load = ResourceResult(resource.name, [piece for counted in windows for piece in _pieces(counted, terms)])
-    load_windows(run, resource, load, mode="repair", wanted=comparison.compare, small=not terms.deep)
+    load_windows(run, resource, load, mode="repair", load_if=comparison.compare, small=not terms.deep)
     missing = comparison.settle(terms.share)
     _take_over(load, result)
     known = {found.window for found in result.windows if found.unsettled}
