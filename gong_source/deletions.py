@@ -1,4 +1,4 @@
-"""When records that Gong no longer lists may be marked as deleted.
+"""When records that Gong no longer lists may be marked as deleted, and which ones a sync finds.
 
 Gong deletes without a trace, and a key that lost its visibility looks the same. So a person has to confirm when many
 records are missing at once.
@@ -6,10 +6,21 @@ records are missing at once.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gong_source.resources.declare import Instants
+from gong_source.stored import rows_with_ids
+from gong_source.windows import iso, utc
+
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
     from gong_source.resources.declare import Resource
+    from gong_source.stored import Query, Row
+    from gong_source.windows import Window
 
 # Fewer missing records than this are never too many.
 _FEW = 10
@@ -27,3 +38,70 @@ def refusal(resource: Resource, missing: int, stored: int, where: str = "") -> s
         " key that lost its visibility looks the same. Check the key's owner and scope (gong-source check). If the"
         f" {resource.many} are really deleted, run gong-source verify --repair --accept-deletions"
     )
+
+
+@dataclass
+class Missing:
+    """The stored records of some ranges that Gong no longer lists there.
+
+    `rows` are the rows to mark as deleted, `missing` and `stored` the numbers of records. `refused` says that too many
+    are missing at once; `rows` is empty then.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    missing: int = 0
+    stored: int = 0
+    refused: bool = False
+
+
+def find_missing(
+    query: Query,
+    resource: Resource,
+    ranges: Sequence[Window],
+    listed: Collection[str],
+    workspace_id: str | None,
+    share: float,
+) -> Missing:
+    """The records stored in `ranges`, disjoint and just listed whole, whose ids are not among `listed`.
+
+    A record counts only if both its times lie in the ranges: with one of them outside, Gong may list it there. Where
+    more than `share` of all records, or of those of one day, are missing, a person has to confirm the deletion.
+    """
+    stored = [row for window in ranges for row in _stored_in(query, resource, window, workspace_id)]
+    if all(record_id in listed for record_id, _ in stored):
+        return Missing(stored=len(stored))
+    rows = rows_with_ids(query, resource.table, [record_id for record_id, _ in stored if record_id not in listed])
+    rows = [row for row in rows if _lies_within(resource, row, ranges)]
+    by_day = Counter(day for _, day in stored)
+    missing_by_day = Counter(_day(row[resource.time_column]) for row in rows)
+    refused = (
+        bool(rows and not listed)
+        or too_many_missing(len(rows), len(stored), share)
+        or any(too_many_missing(number, by_day[day], share) for day, number in missing_by_day.items())
+    )
+    return Missing([] if refused else rows, len(rows), len(stored), refused)
+
+
+def _stored_in(query: Query, resource: Resource, window: Window, workspace_id: str | None) -> Sequence[tuple[str, str]]:
+    """The id and the UTC day of each record stored in the window and not marked as deleted."""
+    (key,), time = resource.table.primary_key, resource.time_column
+    sql = (
+        f"select {key}, {time} from {{dataset}}.{resource.table.name}"
+        f" where {time} >= %s and {time} < %s and deleted_at is null"
+    )
+    if workspace_id is not None and resource.by_workspace:
+        found = query(f"{sql} and workspace_id = %s", window.start, window.end, workspace_id)
+    else:
+        found = query(sql, window.start, window.end)
+    return [(record_id, _day(moment)) for record_id, moment in found]
+
+
+def _lies_within(resource: Resource, row: Row, ranges: Sequence[Window]) -> bool:
+    select = resource.select
+    assert isinstance(select, Instants)
+    times = [row[name] for name in (select.column, select.scheduled, select.started) if row[name] is not None]
+    return all(any(utc(time) in window for window in ranges) for time in times)
+
+
+def _day(moment: datetime) -> str:
+    return iso(utc(moment))[:10]

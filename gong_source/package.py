@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import dlt
 import pyarrow as pa
 
+from gong_source.deletions import Missing, find_missing
 from gong_source.errors import ConfigurationError
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, to_table, with_load_id
-from gong_source.windows import Window, reach, utc
+from gong_source.windows import Window, intersect, now_exactly, reach, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gong_source.api.fetch import Fetch, FetchedWindow
     from gong_source.call_time import Batch, Converter
     from gong_source.resources.declare import Resource, Table
+    from gong_source.stored import Query, Row
 
 # dlt has a fixed cost for each Arrow table that it gets.
 _ROWS_PER_YIELD = 25_000
@@ -31,9 +33,13 @@ _ROWS_PER_YIELD = 25_000
 class WindowPackage:
     """Windows of a fetch for one dlt package, until a bound is reached.
 
-    `watermark` is where "covered up to" stands. The package moves it on, also over windows that are `covered` already.
-    None leaves it alone. `empty_tables` are created with the first package, without rows; the run fills them later.
-    After `items`, the counts say what the package holds.
+    `watermark` is the time up to which everything is loaded. The package moves it on, also over windows that earlier
+    runs have `covered`. None leaves it alone. `empty_tables` are created with the first package, without rows; the run
+    fills them later.
+
+    With `query`, which reads stored rows, the package also marks records that Gong no longer lists as deleted, in the
+    time `compared`; not where they are more than `max_deleted_share`. After `items`, the counts say what the package
+    holds.
     """
 
     fetch: Fetch[Batch]
@@ -42,6 +48,9 @@ class WindowPackage:
     watermark: datetime | None = None
     covered: Sequence[Window] = ()
     empty_tables: Sequence[Table] = ()
+    query: Query | None = None
+    compared: Sequence[Window] = ()
+    max_deleted_share: float = float("inf")
     max_records: float = float("inf")
     max_bytes: float = float("inf")
     max_seconds: float = float("inf")
@@ -51,6 +60,9 @@ class WindowPackage:
     unmapped: int = 0
     unsettled: list[Window] = field(default_factory=list)
     ledger_rows: list[dict[str, Any]] = field(default_factory=list)
+    missing: Missing = field(default_factory=Missing)
+    _listed: set[str] = field(default_factory=set)
+    _settled: list[Window] = field(default_factory=list)
 
     @property
     def resource(self) -> Resource:
@@ -68,6 +80,8 @@ class WindowPackage:
             yield with_load_id(to_table(table, []), load_id)
         for records in self._batches():
             yield with_load_id(records, load_id)
+        if deleted := self._deleted():
+            yield with_load_id(to_table(table, deleted), load_id)
         if self.ledger_rows or is_new(FETCHED_WINDOWS):
             yield rows_of(FETCHED_WINDOWS, self.ledger_rows, load_id)
         for other in self.empty_tables:
@@ -99,16 +113,15 @@ class WindowPackage:
     def _tables(self) -> Iterator[pa.Table]:
         """The records of each window, each id once in the whole package: a merge cannot know which of two is newer."""
         (key,) = self.resource.table.primary_key
-        seen: set[str] = set()
         began, size = self.clock(), 0
         for fetched in self.fetch:
             table, ids = distinct([part.table for part in fetched.parts], key)
             # A record got another time while it was listed, and is in two windows. The next package brings it again.
-            moved = not seen.isdisjoint(ids)
+            moved = not self._listed.isdisjoint(ids)
             if moved or (size and size + table.nbytes > self.max_bytes):
                 self.fetch.put_back(fetched)
                 return
-            seen.update(ids)
+            self._listed.update(ids)
             self._record_window(fetched, len(ids))
             size += table.nbytes
             if ids:
@@ -116,6 +129,19 @@ class WindowPackage:
             self.on_window(fetched, self)
             if self.records >= self.max_records or self.clock() - began >= self.max_seconds:
                 return
+
+    def _deleted(self) -> list[Row]:
+        """The stored rows of records that Gong no longer lists, marked as deleted."""
+        # In an unsettled window, a record that Gong still processes may be listed again.
+        ranges = intersect(self._settled, self.compared)
+        if self.query is None or not ranges:
+            return []
+        workspace_id = self.fetch.client.workspace_id
+        self.missing = find_missing(
+            self.query, self.resource, ranges, self._listed, workspace_id, self.max_deleted_share
+        )
+        moment = now_exactly()
+        return [row | {"deleted_at": moment} for row in self.missing.rows]
 
     def _record_window(self, fetched: FetchedWindow[Batch], records: int) -> None:
         """Counts the window and writes its ledger row."""
@@ -126,7 +152,9 @@ class WindowPackage:
         settled = fetched.total is None or fetched.total <= records
         self.records += records
         self.unmapped += unmapped
-        if not settled:
+        if settled:
+            self._settled.append(window)
+        else:
             self.unsettled.append(window)
         self.ledger_rows.append(
             ledger_row(

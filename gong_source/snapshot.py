@@ -6,7 +6,6 @@ query on the dataset.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from gong_source.deletions import too_many_missing
 from gong_source.package import current_load_id, ledger_row, rows_of
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, read_records, to_table, with_load_id
+from gong_source.stored import rows_where
 from gong_source.windows import hours_between, now_exactly
 
 if TYPE_CHECKING:
@@ -24,14 +24,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.api.client import Client
-    from gong_source.resources.declare import History, Resource, Table
+    from gong_source.resources.declare import History, Resource
+    from gong_source.stored import Query, Row
 
-Row = dict[str, Any]
 # A daily run must not skip a day because it starts some minutes earlier than the day before.
 _DUE_AFTER_SHARE = 0.96
-# The rows that a query on the dataset finds, none if a table of the query does not exist. `{dataset}` in the query
-# stands for the dataset's name.
-Query = Callable[[str], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +86,6 @@ def is_due(last: datetime | None, hours: float) -> bool:
     return last is None or hours == 0 or hours_between(last, now_exactly()) >= _DUE_AFTER_SHARE * hours
 
 
-def stored_rows(query: Query, table: Table, open_column: str) -> list[Row]:
-    """The rows of `table` whose `open_column` is null."""
-    names = ", ".join(table.names)
-    found = query(f"select {names} from {{dataset}}.{table.name} where {open_column} is null")
-    return [dict(zip(table.names, row, strict=True)) for row in found]
-
-
 @dataclass
 class SnapshotPackage:
     """A snapshot for one dlt package, with the deletions and the history that follow from it.
@@ -117,7 +107,7 @@ class SnapshotPackage:
         """The package's tables as dlt items."""
         load_id = current_load_id()
         snapshot, resource = self.snapshot, self.snapshot.resource
-        stored = stored_rows(self.query, resource.table, "deleted_at")
+        stored = rows_where(self.query, resource.table, "deleted_at is null")
         deleted = self._deleted(stored)
         tables = [snapshot.table, to_table(resource.table, deleted)]
         yield with_load_id(pa.concat_tables(tables), load_id)
@@ -146,7 +136,7 @@ class SnapshotPackage:
     def _states(self, history: History, deleted: Sequence[Row]) -> list[Row]:
         """The states that end with this snapshot, and those that begin."""
         moment, table = self.snapshot.fetched_at, history.table
-        known = stored_rows(self.query, table, "valid_to")
+        known = rows_where(self.query, table, "valid_to is null")
         current = {row[history.id_column]: row for row in known}
         gone = {row["id"] for row in deleted}
         states = [row | {"valid_to": moment} for record_id, row in current.items() if record_id in gone]

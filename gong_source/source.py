@@ -7,7 +7,7 @@ from collections.abc import Sequence  # noqa: TC003 - dlt resolves the annotatio
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 import dlt
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.destination.exceptions import DestinationUndefinedEntity, SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from gong_source.api.fetch import Fetch
@@ -114,26 +114,37 @@ def _fetch_missing(
     The resource's state says that all of `[covered_from, watermark)` has been fetched, in one workspace.
     """
     state = dlt.current.resource_state()
-    since = utc(cast("datetime", incremental.start_value))
     interval = incremental.end_value is not None
     end = utc(cast("datetime", incremental.end_value)) if interval else now()
-    if not interval and state.get("workspace_id") != settings.workspace_id:
-        incremental.advance(start)
-        since = start
-        state.update(workspace_id=settings.workspace_id, covered_from=iso(start))
-    if not interval and "covered_from" not in state:
-        # Only the commands have loaded so far; this source does not know how far back.
-        state["covered_from"] = iso(since)
-    known_from = since if interval else parse(state["covered_from"])
-    missing = [] if interval or known_from <= start else [Window(start, known_from)]
+    since = utc(cast("datetime", incremental.start_value))
+    known_from = since
+    if not interval:
+        since, known_from = _resume(state, incremental, settings, start)
+    missing = [Window(start, known_from)] if start < known_from and not interval else []
     ranges = [*missing, *([Window(since, end)] if since < end else [])]
     converter = Converter(client, resource, state.get("filed_by"))
     fetch = Fetch(client, resource.endpoint, union(ranges), converter, page_times)
-    package = WindowPackage(fetch, converter, mode="sync", watermark=since)
+    package = WindowPackage(
+        fetch,
+        converter,
+        mode="sync",
+        watermark=since,
+        query=_query,
+        compared=[Window(min(since, known_from), end)] if since < end else [],
+        max_deleted_share=settings.max_deleted_share,
+    )
     try:
         yield from package.items(incremental)
     finally:
         fetch.close()
+    _raise_failure(fetch)
+    fetched = [Window(row["window_start"], row["window_end"]) for row in package.ledger_rows]
+    if missing and reach(start, fetched) >= known_from:
+        state["covered_from"] = iso(start)
+
+
+def _raise_failure(fetch: Fetch[Any]) -> None:
+    """Raises what ended the fetch early, or the first window's failure; a used-up quota is only a warning."""
     if fetch.failures:
         _window, error = fetch.failures[0]
         raise error
@@ -141,9 +152,19 @@ def _fetch_missing(
         logger.warning("the run stopped early and loads what it has fetched: %s", fetch.stopped_by)
     elif fetch.stopped_by is not None:
         raise fetch.stopped_by
-    fetched = [Window(row["window_start"], row["window_end"]) for row in package.ledger_rows]
-    if missing and reach(start, fetched) >= known_from:
-        state["covered_from"] = iso(start)
+
+
+def _resume(
+    state: dict[str, Any], incremental: Incremental, settings: GongSettings, start: datetime
+) -> tuple[datetime, datetime]:
+    """Since when to fetch, and from which time on everything up to the watermark has been fetched."""
+    since = utc(cast("datetime", incremental.start_value))
+    if state.get("workspace_id") != settings.workspace_id:
+        incremental.advance(start)
+        since = start
+        state.update(workspace_id=settings.workspace_id, covered_from=iso(start))
+    # If only commands have loaded so far, this source does not know how far back.
+    return since, parse(state.setdefault("covered_from", iso(since)))
 
 
 def _as_a_whole(resource: Resource, settings: GongSettings) -> Callable[..., Iterator[Any]]:
@@ -176,14 +197,14 @@ def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
     state["fetched_at"] = iso(snapshot.fetched_at)
 
 
-def _query(sql: str) -> list[tuple[Any, ...]]:
-    """The rows of a query on the dataset of the running pipeline; none if a table does not exist yet."""
+def _query(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query on the dataset of the running pipeline; none without SQL, or if a table does not exist."""
     try:
         with dlt.current.pipeline().sql_client() as client:
             statement = sql.format(dataset=client.fully_qualified_dataset_name())
-            with client.execute_query(statement) as cursor:
+            with client.execute_query(statement, *parameters) as cursor:
                 return [tuple(row) for row in cursor.fetchall()]
-    except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
+    except (DatabaseUndefinedRelation, DestinationUndefinedEntity, SqlClientNotAvailable):
         return []
 
 

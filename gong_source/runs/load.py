@@ -28,6 +28,7 @@ from gong_source.runs.results import Progress, ResourceResult, Verification
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
 from gong_source.source import chunk_source, snapshot_source
 from gong_source.warehouse.arrivals import record_arrivals
+from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import last_snapshot
 from gong_source.windows import hours_after
 
@@ -103,6 +104,8 @@ def load_windows(
     with warehouse.connected():
         record_arrivals(warehouse, resource, load_ids)
         result.changed = _rows_changed(warehouse, resource, load_ids)
+        if result.marked_deleted:
+            apply_policy(warehouse, resource, run.settings.deleted_calls)
     _set_status(fetch, result)
 
 
@@ -124,6 +127,9 @@ def _load_chunks(
             watermark=watermark,
             covered=ledger.covered,
             empty_tables=(ARRIVALS,),
+            query=None if mode == "repair" else run.warehouse.query,  # a repair compares by itself
+            compared=ledger.covered,
+            max_deleted_share=run.settings.max_deleted_share,
             max_records=_RECORDS_PER_CHUNK,
             max_bytes=_BYTES_PER_CHUNK,
             max_seconds=_SECONDS_PER_CHUNK,
@@ -135,6 +141,9 @@ def _load_chunks(
         result.windows += len(package.ledger_rows)
         result.unmapped += package.unmapped
         result.unsettled += package.unsettled
+        result.marked_deleted += len(package.missing.rows)
+        if package.missing.refused:
+            result.refusal = refusal(package.resource, package.missing.missing, package.missing.stored)
     return load_ids
 
 
@@ -185,6 +194,9 @@ def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
         # A run that could load nothing has failed. A comparison may have found nothing to load.
         result.status = "failed" if not result.windows and fetch.load_if is None else "incomplete"
         result.message = f"{failed} of {all_windows} windows could not be loaded. The first: {result.failures[0]}"
+    if result.refusal:
+        result.status = "incomplete" if result.status == "done" else result.status
+        result.message = f"{result.message}; {result.refusal}" if result.message else result.refusal
 
 
 def end_early(result: ResourceResult | Verification, cause: GongError) -> None:
@@ -239,5 +251,6 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
             " some, so none is marked as deleted"
         )
     if package.refused:
-        result.status, result.message = "incomplete", refusal(resource, package.missing, package.stored)
+        result.refusal = refusal(resource, package.missing, package.stored)
+        result.status, result.message = "incomplete", result.refusal
     return result

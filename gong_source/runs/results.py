@@ -89,8 +89,9 @@ class Ending:
 class ResourceResult(Ending):
     """What a run did with one resource.
 
-    `ends_run` says that the reason for an early end concerns all resources. `not_due_until` is set if the last snapshot
-    is recent enough, so that nothing was read.
+    `ends_run` says that the reason for an early end concerns all resources. `refusal` says why no record was marked as
+    deleted although some are missing in Gong. `not_due_until` is set if the last snapshot is recent enough, so that
+    nothing was read.
     """
 
     resource: str
@@ -99,6 +100,7 @@ class ResourceResult(Ending):
     received: int = 0
     changed: int = 0
     marked_deleted: int = 0
+    refusal: str | None = None
     windows: int = 0
     unmapped: int = 0
     unsettled: list[Window] = field(default_factory=list)

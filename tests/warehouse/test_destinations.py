@@ -137,10 +137,10 @@ def test_users_and_workspaces_end_as_gong_lists_them(place: Place, serve: Serve,
     assert open_states == [(130, 130)]
 
 
-def test_late_edited_and_doubled_calls_end_as_one_true_row_each(
+def test_late_edited_deleted_and_doubled_calls_end_as_one_true_row_each(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """Pages that repeat rows, windows fetched twice, late and edited calls: one row per call, as Gong has it now."""
+    """Repeated rows, windows fetched twice, late, edited and deleted calls: one row each, as Gong has it now."""
     tenant = Tenant.generate(700, start=days_ago(20), end=END, seed=2, unknown_fields=True)
     simulator = serve(tenant, faults=(Fault(kind="duplicate_rows", rows=3),))
     settings = settings_for(simulator, start_date=iso(days_ago(20)))
@@ -151,11 +151,16 @@ def test_late_edited_and_doubled_calls_end_as_one_true_row_each(
     tenant.edit(recent[1], title=None)
     tenant.redate(recent[2], started=days_ago(6), scheduled=days_ago(6))
     tenant.add(Call("77", started=days_ago(3), fields={"title": "late"}))
+    gone = recent[3:5]
+    was = {call_id: truth(tenant)[call_id] for call_id in gone}
+    for call_id in gone:
+        tenant.delete(call_id)
 
     second = sync(place.target, settings=settings)
 
-    assert place.calls() == truth(tenant)
-    assert (first.calls_received, second.calls_changed) == (700, 4)
+    assert place.calls() == truth(tenant) | was
+    assert {i for (i,) in place.fetch("select id from gong.calls where deleted_at is not null")} == set(gone)
+    assert (first.calls_received, second.calls_changed, second.resources["calls"].marked_deleted) == (700, 6, 2)
 
 
 def test_empty_machine_takes_over_from_the_destination_and_rewrites_nothing(

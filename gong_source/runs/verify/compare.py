@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gong_source.deletions import too_many_missing
 from gong_source.resources.declare import Instants
 from gong_source.runs.results import Difference
-from gong_source.runs.verify.repair import id_batches, marks, remove_rows
+from gong_source.stored import id_batches, placeholders
+from gong_source.warehouse.deleted import remove_rows
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ class Comparison:
         (key,) = table.primary_key
         found: dict[str, _Row] = {}
         for batch in id_batches(ids):
-            sql = f"select {', '.join(table.names)} from {{dataset}}.{table.name} where {key} in ({marks(batch)})"
+            sql = (
+                f"select {', '.join(table.names)} from {{dataset}}.{table.name} where {key} in ({placeholders(batch)})"
+            )
             found |= {row[0]: row for row in self.warehouse.query(sql, *batch)}
         return found
 

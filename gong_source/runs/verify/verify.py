@@ -14,11 +14,11 @@ from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.runs.load import end_early
 from gong_source.runs.results import Verification, VerifyResult
 from gong_source.runs.run import open_run
-from gong_source.runs.verify.repair import apply_policy
 from gong_source.runs.verify.whole import verify_whole
 from gong_source.runs.verify.windowed import Terms, verify_windows
 from gong_source.settings import resolve_settings
 from gong_source.source import rows_source
+from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import read_ledger, workspaces
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, now_exactly

@@ -12,7 +12,7 @@ from gong_source.runs.results import Difference, ResourceResult
 from gong_source.runs.verify.compare import Comparison
 from gong_source.runs.verify.losses import windows_with_losses
 from gong_source.runs.verify.narrow import MOST_REQUESTS, Counter, narrow
-from gong_source.runs.verify.repair import mark_deleted
+from gong_source.warehouse.deleted import mark_deleted
 from gong_source.windows import split
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The changes that a repair makes to stored rows, beside loading records again."""
+"""Marks and removes the rows of deleted records, by statements of their own beside the loads."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
 from gong_source.resources.declare import LOAD_ID_COLUMN
+from gong_source.stored import id_batches, placeholders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
-
-_IDS_PER_STATEMENT = 1000
 
 
 def mark_deleted(warehouse: Warehouse, resource: Resource, ids: Iterable[str], moment: datetime) -> None:
@@ -24,7 +23,7 @@ def mark_deleted(warehouse: Warehouse, resource: Resource, ids: Iterable[str], m
     for batch in id_batches(list(ids)):
         warehouse.execute(
             f"update {{dataset}}.{resource.table.name} set deleted_at = %s, {LOAD_ID_COLUMN} = {latest}"
-            f" where deleted_at is null and {key} in ({marks(batch)})",
+            f" where deleted_at is null and {key} in ({placeholders(batch)})",
             moment,
             *batch,
         )
@@ -34,7 +33,9 @@ def remove_rows(warehouse: Warehouse, resource: Resource, ids: Sequence[str]) ->
     """Deletes the rows of these records."""
     (key,) = resource.table.primary_key
     for batch in id_batches(ids):
-        warehouse.execute(f"delete from {{dataset}}.{resource.table.name} where {key} in ({marks(batch)})", *batch)
+        warehouse.execute(
+            f"delete from {{dataset}}.{resource.table.name} where {key} in ({placeholders(batch)})", *batch
+        )
 
 
 def apply_policy(warehouse: Warehouse, resource: Resource, deleted_calls: str) -> None:
@@ -57,14 +58,3 @@ def apply_policy(warehouse: Warehouse, resource: Resource, deleted_calls: str) -
             f"update {{dataset}}.{table.name} set {', '.join(f'{name} = null' for name in emptied)}"
             f" where deleted_at is not null and ({' or '.join(f'{name} is not null' for name in emptied)})"
         )
-
-
-def id_batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The ids, as many at a time as one statement takes."""
-    for at in range(0, len(ids), _IDS_PER_STATEMENT):
-        yield ids[at : at + _IDS_PER_STATEMENT]
-
-
-def marks(values: Sequence[str]) -> str:
-    """A placeholder for each value, for a list in SQL."""
-    return ", ".join(["%s"] * len(values))

@@ -1,0 +1,46 @@
+"""Reads the rows that are stored, through a function that runs a query on the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gong_source.resources.declare import Table
+
+Row = dict[str, Any]
+# Takes a query and its parameters, and gives the rows found; none if a table of the query does not exist. In the query,
+# `{dataset}` stands for the name of the dataset.
+Query = Callable[..., list[tuple[Any, ...]]]
+
+_IDS_PER_STATEMENT = 1000
+
+
+def rows_where(query: Query, table: Table, condition: str, *parameters: Any) -> list[Row]:
+    """The rows of `table` that meet the condition."""
+    names = table.names
+    found = query(f"select {', '.join(names)} from {{dataset}}.{table.name} where {condition}", *parameters)
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def rows_with_ids(query: Query, table: Table, ids: Sequence[str]) -> list[Row]:
+    """The rows of `table` with these values of its primary key."""
+    (key,) = table.primary_key
+    return [
+        row
+        for batch in id_batches(ids)
+        for row in rows_where(query, table, f"{key} in ({placeholders(batch)})", *batch)
+    ]
+
+
+def id_batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The ids, as many at a time as one statement takes."""
+    for at in range(0, len(ids), _IDS_PER_STATEMENT):
+        yield ids[at : at + _IDS_PER_STATEMENT]
+
+
+def placeholders(values: Sequence[str]) -> str:
+    """A placeholder for each value, for a list in SQL."""
+    return ", ".join(["%s"] * len(values))
