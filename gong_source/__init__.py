@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         RequestFailed,
         Unavailable,
         UnexpectedAnswer,
+        WrongTenant,
     )
     from gong_source.runs.backfill import Plan, backfill, plan_backfill
     from gong_source.runs.check import CheckResult, check
@@ -81,6 +82,7 @@ _HOMES = {
     "Verification": "gong_source.runs.results",
     "VerifyResult": "gong_source.runs.results",
     "Window": "gong_source.windows",
+    "WrongTenant": "gong_source.errors",
     "backfill": "gong_source.runs.backfill",
     "check": "gong_source.runs.check",
     "gong": "gong_source.source",
@@ -121,6 +123,7 @@ __all__ = [
     "Verification",
     "VerifyResult",
     "Window",
+    "WrongTenant",
     "__version__",
     "backfill",
     "check",

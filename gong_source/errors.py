@@ -16,6 +16,7 @@ GongError
 ├── QuotaExhausted           the next request would have to wait too long; run again later
 ├── RunStopped               a person or a scheduler asked the run to stop
 ├── DatasetLocked            another run is loading the dataset
+├── WrongTenant              the access key belongs to another tenant than the dataset
 └── DestinationFailed        the warehouse cannot be opened, read or written
 """
 
@@ -101,6 +102,10 @@ class RunStopped(GongError):
 
 class DatasetLocked(GongError):
     """Another run is loading the dataset; two runs at once would lose rows."""
+
+
+class WrongTenant(GongError):
+    """The access key belongs to another Gong tenant than the dataset; nothing was loaded."""
 
 
 class DestinationFailed(GongError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -10,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import dlt
 import pyarrow as pa
 
+from gong_source.api.tenant import Identity
 from gong_source.deletions import Missing, find_missing
-from gong_source.errors import ConfigurationError
+from gong_source.errors import ConfigurationError, DestinationFailed, WrongTenant
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, to_table, with_load_id
 from gong_source.windows import Window, intersect, now_exactly, reach, utc
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from gong_source.call_time import Batch, Converter
     from gong_source.resources.declare import Resource, Table
     from gong_source.stored import Query, Row
+
+logger = logging.getLogger(__name__)
 
 # dlt has a fixed cost for each Arrow table that it gets.
 _ROWS_PER_YIELD = 25_000
@@ -116,6 +121,7 @@ class WindowPackage:
         began, size = self.clock(), 0
         for fetched in self.fetch:
             table, ids = distinct([part.table for part in fetched.parts], key)
+            self.fetch.client.tenant.confirm()
             # A record got another time while it was listed, and is in two windows. The next package brings it again.
             moved = not self._listed.isdisjoint(ids)
             if moved or (size and size + table.nbytes > self.max_bytes):
@@ -129,6 +135,8 @@ class WindowPackage:
             self.on_window(fetched, self)
             if self.records >= self.max_records or self.clock() - began >= self.max_seconds:
                 return
+        if isinstance(self.fetch.stopped_by, WrongTenant):  # an empty window before it must not be loaded either
+            raise self.fetch.stopped_by
 
     def _deleted(self) -> list[Row]:
         """The stored rows of records that Gong no longer lists, marked as deleted."""
@@ -136,10 +144,11 @@ class WindowPackage:
         ranges = intersect(self._settled, self.compared)
         if self.query is None or not ranges:
             return []
-        workspace_id = self.fetch.client.workspace_id
-        self.missing = find_missing(
-            self.query, self.resource, ranges, self._listed, workspace_id, self.max_deleted_share
-        )
+        workspace_id, share = self.fetch.client.workspace_id, self.max_deleted_share
+        try:
+            self.missing = find_missing(self.query, self.resource, ranges, self._listed, workspace_id, share)
+        except DestinationFailed as error:  # what has been fetched is kept, and loaded as soon as that works again
+            logger.warning("deleted %s are not marked in this run: %s", self.resource.many, error)
         moment = now_exactly()
         return [row | {"deleted_at": moment} for row in self.missing.rows]
 
@@ -174,14 +183,27 @@ class WindowPackage:
                 fetched_at=fetched.fetched_at,
                 settled=settled,
                 watermark=self.watermark,
+                **self.fetch.client.tenant.columns(),
             )
         )
 
 
 def ledger_row(resource: Resource, **values: Any) -> dict[str, Any]:
     """A row of the ledger for a fetch of `resource`; `values` are its other columns."""
-    endpoint = f"{resource.endpoint.method} {resource.endpoint.path}"
-    return {"fetch_id": uuid.uuid4().hex, "resource": resource.name, "endpoint": endpoint, **values}
+    return {"fetch_id": uuid.uuid4().hex, "resource": resource.name, "endpoint": str(resource.endpoint), **values}
+
+
+def known_tenant(query: Query) -> Identity:
+    """The tenant that the dataset has been loaded from, as the ledger says."""
+    known = Identity()
+    columns = "tenant_api_host, tenant_app_hosts, tenant_workspaces"
+    for api_host, app_hosts, workspaces in query(f"select distinct {columns} from {{dataset}}.{FETCHED_WINDOWS.name}"):
+        known |= Identity(
+            frozenset({api_host} - {None}),
+            frozenset(json.loads(app_hosts or "[]")),
+            frozenset(json.loads(workspaces or "[]")),
+        )
+    return known
 
 
 def current_load_id() -> str:

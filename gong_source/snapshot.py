@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from gong_source.api.fetch import read_whole
 from gong_source.deletions import too_many_missing
+from gong_source.errors import WrongTenant
 from gong_source.package import current_load_id, ledger_row, rows_of
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, read_records, to_table, with_load_id
@@ -56,12 +57,14 @@ class Snapshot:
 def read_snapshot(client: Client, resource: Resource) -> Snapshot:
     """Reads all pages of `resource` from Gong.
 
-    Raises `RequestFailed`, `QuotaExhausted` or `RunStopped`, and `RecordError` for a record without a usable id.
+    Raises `RequestFailed`, `QuotaExhausted` or `RunStopped`, `WrongTenant` for the list of another tenant than the
+    dataset's, and `RecordError` for a record without a usable id.
     """
     fetched_at = now_exactly()
     used = client.transport.usage
     requests, waited = used.requests, used.waited_seconds
     pages = read_whole(client, resource.endpoint)
+    client.tenant.confirm()
     records = read_records(resource, pages)
     (key,) = resource.table.primary_key
     table, ids = distinct([records.to_arrow(resource.table)], key)
@@ -77,6 +80,7 @@ def read_snapshot(client: Client, resource: Resource) -> Snapshot:
         "unmapped": len(records.extras),
         "fetched_at": fetched_at,
         "settled": total is None or total <= len(ids),
+        **client.tenant.columns(),
     }
     return Snapshot(resource, table, ids, total, len(records.extras), fetched_at, ledger)
 
@@ -84,6 +88,17 @@ def read_snapshot(client: Client, resource: Resource) -> Snapshot:
 def is_due(last: datetime | None, hours: float) -> bool:
     """Whether a list that was read at `last` is to be read again, if a snapshot is good for `hours`."""
     return last is None or hours == 0 or hours_between(last, now_exactly()) >= _DUE_AFTER_SHARE * hours
+
+
+def refuse_strangers(snapshot: Snapshot, stored: Sequence[Row]) -> None:
+    """Raises `WrongTenant` if none of the stored records is listed, and others are: Gong's ids are unique."""
+    (key,) = snapshot.resource.table.primary_key
+    if stored and snapshot.ids and snapshot.ids.isdisjoint(row[key] for row in stored):
+        raise WrongTenant(
+            f"Gong lists {snapshot.resource.count(len(snapshot.ids))}, and none of the {len(stored):,} that the dataset"
+            " holds: this key belongs to another tenant. Nothing was loaded. Set the key of the right tenant, or load"
+            " this one into another --dataset or file"
+        )
 
 
 @dataclass
@@ -108,6 +123,7 @@ class SnapshotPackage:
         load_id = current_load_id()
         snapshot, resource = self.snapshot, self.snapshot.resource
         stored = rows_where(self.query, resource.table, "deleted_at is null")
+        refuse_strangers(snapshot, stored)
         deleted = self._deleted(stored)
         tables = [snapshot.table, to_table(resource.table, deleted)]
         yield with_load_id(pa.concat_tables(tables), load_id)

@@ -16,7 +16,7 @@ from gong_source.connection import connect
 from gong_source.dates import parse
 from gong_source.deletions import refusal
 from gong_source.errors import MissingScope, QuotaExhausted
-from gong_source.package import WindowPackage, current_load_id, refuse_old_dataset, rows_of
+from gong_source.package import WindowPackage, current_load_id, known_tenant, refuse_old_dataset, rows_of
 from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.resources.declare import Instants
@@ -95,7 +95,7 @@ def _by_time_range(resource: Resource, settings: GongSettings, start: datetime) 
         ),
     ) -> Iterator[Any]:
         refuse_old_dataset(dlt.current.source_schema().tables, "of this pipeline")
-        client = connect(settings)
+        client = _connect(settings)
         try:
             yield from _fetch_missing(client, resource, settings, start, incremental)
         except MissingScope as error:
@@ -182,7 +182,7 @@ def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
     state = dlt.current.resource_state()
     if "fetched_at" in state and not is_due(parse(state["fetched_at"]), settings.snapshot_hours):
         return
-    client = connect(settings)
+    client = _connect(settings)
     try:
         snapshot = read_snapshot(client, resource)
     except MissingScope as error:
@@ -195,6 +195,13 @@ def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
     if package.refused:
         logger.warning("%s", refusal(resource, package.missing, package.stored))
     state["fetched_at"] = iso(snapshot.fetched_at)
+
+
+def _connect(settings: GongSettings) -> Client:
+    """A client that accepts only answers of the tenant that the dataset belongs to."""
+    client = connect(settings)
+    client.expect(known_tenant(_query), f"dataset {dlt.current.pipeline().dataset_name}")
+    return client
 
 
 def _query(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:

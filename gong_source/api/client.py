@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gong_source.api import endpoints
+from gong_source.api.tenant import Identity, TenantCheck, host_of
 from gong_source.errors import NoRowsFound, UnexpectedAnswer
 from gong_source.windows import iso
 
@@ -59,6 +61,12 @@ class Client:
     def __init__(self, transport: Transport, *, workspace_id: str | None = None) -> None:
         self.transport = transport
         self.workspace_id = workspace_id
+        self.expect(Identity(), "")
+
+    def expect(self, known: Identity, dataset: str) -> None:
+        """From now on, an answer of another tenant than `known` raises `WrongTenant`; `dataset` names its dataset."""
+        api_host = host_of(self.transport.base_url)
+        self.tenant = TenantCheck(api_host, known, dataset, lambda: self._read(endpoints.WORKSPACES).records)
 
     def pages(
         self, endpoint: Endpoint, window: Window | None = None, priority: Priority = lambda: 0.0
@@ -97,6 +105,18 @@ class Client:
 
         Raises `ValueError` for a window on an endpoint that has no filter by time, and for none on one that has.
         """
+        page = self._read(endpoint, window, cursor, priority=priority)
+        self.tenant.see(endpoint, page.records)
+        return page
+
+    def _read(
+        self,
+        endpoint: Endpoint,
+        window: Window | None = None,
+        cursor: str | None = None,
+        *,
+        priority: Priority = lambda: 0.0,
+    ) -> Page:
         params, body = self._inputs(endpoint, window, cursor)
         try:
             answer = self.transport.send(endpoint.method, endpoint.path, params=params, body=body, priority=priority)

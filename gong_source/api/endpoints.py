@@ -13,6 +13,9 @@ class Endpoint:
     `inputs` says where filters and page cursor go: a POST reads them from its JSON body and silently ignores a page
     cursor in the query. `extra_body` is sent with every request of a POST. `time` names the two filters by time; None
     for a list that Gong only gives whole. `workspace` names the filter by workspace; None if there is none.
+
+    `workspace_field` and `address_field` name the fields of a record that show which tenant it belongs to: the id of
+    its workspace, and an address in the tenant's Gong.
     """
 
     method: Literal["GET", "POST"]
@@ -22,12 +25,22 @@ class Endpoint:
     extra_body: tuple[tuple[str, Any], ...] = ()
     time: tuple[str, str] | None = None
     workspace: str | None = None
+    workspace_field: str | None = None
+    address_field: str | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
 
-CALLS = Endpoint("GET", "/v2/calls", list_key="calls", time=("fromDateTime", "toDateTime"), workspace="workspaceId")
+CALLS = Endpoint(
+    "GET",
+    "/v2/calls",
+    list_key="calls",
+    time=("fromDateTime", "toDateTime"),
+    workspace="workspaceId",
+    workspace_field="workspaceId",
+    address_field="url",
+)
 USERS = Endpoint("GET", "/v2/users", list_key="users")
 # Not paged: the answer has no object `records`.
-WORKSPACES = Endpoint("GET", "/v2/workspaces", list_key="workspaces")
+WORKSPACES = Endpoint("GET", "/v2/workspaces", list_key="workspaces", workspace_field="id")

@@ -198,6 +198,10 @@ def status_text(result: StatusResult) -> str:
         ("dataset", f"{result.dataset} in {result.place}"),
         ("requests today", f"{result.requests_today:,}"),
     ]
+    facts += [
+        ("mixed tenants", f"{', '.join(tenant.hosts)}: {tenant.rows:,} rows; to remove them: {tenant.delete}")
+        for tenant in result.tenants
+    ]
     for part in result.resources.values():
         facts += [("", ""), *_resource_facts(part)]
     return "\n".join(f"{name:<15}{value}".rstrip() for name, value in facts)

@@ -23,6 +23,9 @@ FETCHED_WINDOWS = Table(
         Column("unmapped", "bigint", "Records with a field or value that has no column and is kept in extra."),
         Column("fetched_at", "timestamp", "When the fetch began, UTC."),
         Column("settled", "bool", "False: Gong counts more records than it lists; Gong is still processing some."),
+        Column("tenant_api_host", "text", "The host that was asked."),
+        Column("tenant_app_hosts", "json", "JSON list of the hosts in the addresses of the run's calls so far."),
+        Column("tenant_workspaces", "json", "JSON list of the workspaces that the run has seen so far."),
         Column("watermark", "timestamp", "Covered up to this time once the row is committed, UTC; null in a backfill."),
     ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gong_source.api.plan import RECORDS_PER_PAGE, TARGET_RECORDS
 from gong_source.connection import connect
 from gong_source.errors import ConfigurationError
+from gong_source.package import known_tenant
 from gong_source.runs.load import load_windows
 from gong_source.runs.results import LoadResult, ResourceResult, as_json
 from gong_source.runs.run import open_run
@@ -42,8 +43,8 @@ def backfill(
     """Loads what no run has covered in `[start, end)` (UTC), for each chosen windowed resource; all with `refresh`.
 
     An `end` in the future means now. After an early end, the same call continues. `settings` default to dlt's
-    configuration. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`; what Gong refuses is in the
-    result.
+    configuration. Raises `ConfigurationError`, `WrongTenant`, `DatasetLocked` or `DestinationFailed`; what Gong
+    refuses is in the result.
     """
     settings = settings or resolve_settings()
     asked, resources = _asked(start, end), _windowed(settings)
@@ -93,7 +94,9 @@ def plan_backfill(
     with open_warehouse(target or Target(), command="backfill", write=False) as warehouse:
         warehouse.restore()
         ledgers = {resource.name: read_ledger(warehouse, resource, settings.workspace_id) for resource in resources}
+        known, dataset = known_tenant(warehouse.query), warehouse.dataset
     client = connect(settings)
+    client.expect(known, dataset)
     ranges, totals = {}, {}
     try:
         for resource in resources:

@@ -21,6 +21,7 @@ from gong_source.errors import (
     RecordError,
     RequestFailed,
     RunStopped,
+    WrongTenant,
 )
 from gong_source.package import WindowPackage
 from gong_source.resources.bookkeeping import ARRIVALS
@@ -88,7 +89,7 @@ def load_windows(
 
     `watermark` is the time up to which everything is loaded. The load moves it on, also over windows that earlier runs
     loaded. With None it stays where it is. What was fetched before an error, a used-up quota or a stop is loaded.
-    Raises only what loading raises.
+    Raises `WrongTenant`, and what loading raises.
     """
     if not result.ranges:
         return
@@ -127,8 +128,8 @@ def _load_chunks(
             watermark=watermark,
             covered=ledger.covered,
             empty_tables=(ARRIVALS,),
-            query=None if mode == "repair" else run.warehouse.query,  # a repair compares by itself
-            compared=ledger.covered,
+            query=run.warehouse.query,
+            compared=[] if mode == "repair" else ledger.covered,  # a repair compares by itself
             max_deleted_share=run.settings.max_deleted_share,
             max_records=_RECORDS_PER_CHUNK,
             max_bytes=_BYTES_PER_CHUNK,
@@ -185,6 +186,8 @@ def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
     """Sets the status, from how the fetch ended."""
     result.failures = [f"{window}: {error}" for window, error in fetch.failures]
     cause = fetch.stopped_by
+    if isinstance(cause, WrongTenant):
+        raise cause
     if isinstance(cause, GongError):
         end_early(result, cause)
     elif cause is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gong_source.connection import connect
+from gong_source.package import known_tenant
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.ledger import read_ledger, requests_today
 from gong_source.warehouse.warehouse import open_warehouse
@@ -81,6 +82,7 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
                 had_pending = warehouse.load_pending()
                 for resource in windowed:  # an earlier run may have died between its load and this
                     record_arrivals(warehouse, resource)
+                client.expect(known_tenant(warehouse.query), warehouse.dataset)
                 ledgers = {r.name: read_ledger(warehouse, r, settings.workspace_id) for r in windowed}
                 run = Run(warehouse, client, settings, control, ledgers, [])
                 client.transport.throttle.learn_used_today(requests_today(warehouse))

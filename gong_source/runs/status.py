@@ -16,6 +16,7 @@ from gong_source.warehouse.ledger import (
     read_ledger,
     requests_today,
 )
+from gong_source.warehouse.mixed import TenantRows, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, now, subtract, utc
 
@@ -54,13 +55,17 @@ class ResourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusResult:
-    """The state of a dataset and of its resources; times are UTC. `exists` is false before the first load."""
+    """The state of a dataset and of its resources; times are UTC. `exists` is false before the first load.
+
+    `tenants` is empty, unless rows of several Gong tenants lie in one table.
+    """
 
     place: str
     dataset: str
     exists: bool
     requests_today: int
     resources: dict[str, ResourceStatus]
+    tenants: list[TenantRows] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON's types, times in RFC 3339; the facts about calls also stand at the top."""
@@ -81,7 +86,8 @@ def status(target: Target | None = None, *, settings: GongSettings | None = None
         warehouse.restore()
         used = requests_today(warehouse)
         parts = {resource.name: _status(warehouse, resource, settings) for resource in settings.chosen}
-    return StatusResult(warehouse.place, target.dataset, exists, used, parts)
+        tenants = [found for resource in settings.chosen for found in tenants_in(warehouse, resource)]
+    return StatusResult(warehouse.place, target.dataset, exists, used, parts, tenants)
 
 
 def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) -> ResourceStatus:

@@ -27,8 +27,9 @@ def sync(
 ) -> LoadResult:
     """Loads all records of the chosen resources that are not covered yet, and fetches the lookback again.
 
-    `settings` default to dlt's configuration. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`; what
-    Gong refuses is in the result. With the setting `verify_days`, the run then verifies and repairs the last days.
+    `settings` default to dlt's configuration. Raises `ConfigurationError`, `WrongTenant`, `DatasetLocked` or
+    `DestinationFailed`; what Gong refuses is in the result. With the setting `verify_days`, the run then verifies and
+    repairs the last days.
     """
     settings = settings or resolve_settings()
     with open_run(target or Target(), settings, control, command="sync") as run:

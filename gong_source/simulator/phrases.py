@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
+from zlib import crc32
 
+DEFAULT_LABEL: Final = "us-12345"
 # One user of so many manages the others.
 _TEAM: Final = 6
 _MASK: Final = (1 << 64) - 1
@@ -68,14 +70,14 @@ def describe(
     user_ids: tuple[str, ...],
     wild: bool,
     unknown_fields: bool,
+    label: str,
 ) -> dict[str, Any]:
     """Return the fields of a call apart from its id, times and workspace."""
-    bits = draw(seed, number)
-    conference = direction == "Conference"
+    bits, conference = draw(seed, number), direction == "Conference"
     external = bits & 7 != 0
     topic, firm = _TOPICS[(bits >> 3) & 7], _FIRMS[(bits >> 6) % 10]
     fields: dict[str, Any] = {
-        "url": f"https://us-12345.app.gong.io/call?id={call_id}",
+        "url": f"https://{label}.app.gong.io/call?id={call_id}",
         "title": f"{topic} with {firm}" if external else f"{topic} (team)",
         "duration": 30 + (bits >> 10) % 5370,
         "primaryUserId": user_ids[(bits >> 23) % len(user_ids)] if user_ids else None,
@@ -94,8 +96,8 @@ def describe(
         "calendarEventId": f"{bits:016x}@example.com" if conference else None,
     }
     if unknown_fields:
-        fields["callSpotlight"] = {"score": (bits >> 43) % 1000 / 10, "labels": [topic, None]}
-        fields["reviewState"] = "open" if bits & 1 else None
+        spotlight = {"score": (bits >> 43) % 1000 / 10, "labels": [topic, None]}
+        fields |= {"callSpotlight": spotlight, "reviewState": "open" if bits & 1 else None}
     if wild:
         _roughen(fields, draw(~seed, number))
     return fields
@@ -116,10 +118,10 @@ def _roughen(fields: dict[str, Any], bits: int) -> None:
             fields[name] = None
 
 
-def make_users(count: int, zone: tzinfo) -> list[dict[str, Any]]:
+def make_users(count: int, zone: tzinfo, label: str) -> list[dict[str, Any]]:
     """Return users in ascending order of id, in the shape of GET /v2/users; times have the offset of `zone`."""
     step = (2**63 - 10**17) // max(1, count)
-    ids = [str(10**17 + number * step + draw(7, number) % step) for number in range(count)]
+    ids = [str(10**17 + number * step + draw(7 + _number_of(label), number) % step) for number in range(count)]
     users = []
     for number, user_id in enumerate(ids):
         bits = draw(7, number)
@@ -158,13 +160,18 @@ def make_users(count: int, zone: tzinfo) -> list[dict[str, Any]]:
     return users
 
 
-def make_workspaces(count: int) -> list[dict[str, Any]]:
+def make_workspaces(count: int, label: str) -> list[dict[str, Any]]:
     """Return workspaces in the shape of GET /v2/workspaces."""
     return [
         {
-            "id": str(623457276584334 + 1_000_003 * number),
+            "id": str(623457276584334 + 1_000_003 * number + 10**9 * _number_of(label)),
             "name": "Initial workspace" if number == 0 else f"Workspace {number}",
             "description": "The built-in workspace" if number == 0 else None,
         }
         for number in range(count)
     ]
+
+
+def _number_of(label: str) -> int:
+    """Return a number that differs from tenant to tenant, so that their ids do too; 0 for the usual label."""
+    return 0 if label == DEFAULT_LABEL else crc32(label.encode()) % 10**6

@@ -51,12 +51,13 @@ class Plan:
 class Recipe:
     """Calls that are numbered from 0 and made when asked for."""
 
-    def __init__(self, plan: Plan, user_ids: tuple[str, ...], workspace_ids: tuple[str, ...]) -> None:
+    def __init__(self, plan: Plan, user_ids: tuple[str, ...], workspace_ids: tuple[str, ...], label: str) -> None:
         if plan.calls and plan.start >= plan.end:
             raise ValueError(f"start {plan.start} is not before end {plan.end}")
         self._plan = plan
         self._user_ids = user_ids
         self._workspace_ids = workspace_ids
+        self._label = label
         self._random = Random(plan.seed)
         self._first = to_micros(plan.start)
         self._past = to_micros(plan.end)
@@ -101,6 +102,7 @@ class Recipe:
             user_ids=self._user_ids,
             wild=plan.wild,
             unknown_fields=plan.unknown_fields,
+            label=self._label,
         )
         fields["workspaceId"] = self.workspace_id(number)
         return Call(

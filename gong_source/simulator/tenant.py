@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from gong_source.simulator.call import Call, Rendering, Rule, effective_time, render, to_micros
 from gong_source.simulator.directory import Directory
 from gong_source.simulator.index import Index, id_of, key_of
-from gong_source.simulator.phrases import draw, make_users, make_workspaces
+from gong_source.simulator.phrases import DEFAULT_LABEL, draw, make_users, make_workspaces
 from gong_source.simulator.recipe import Plan, Recipe, Shape
 
 _KEEP: Final = object()
@@ -48,6 +48,7 @@ class Drawing(TypedDict, total=False):
 class Tenant:
     """All calls of one company, its users and its workspaces.
 
+    `label` is the name of the tenant's hosts; tenants with different labels have different workspaces and users.
     Change calls through the methods, which keep every list in order; what `calls` hands out are copies. Safe
     to use from several threads, and while a simulator serves it.
     """
@@ -60,13 +61,15 @@ class Tenant:
         rendering: Rendering = "offset",
         users: int = 25,
         workspaces: int = 1,
+        label: str = DEFAULT_LABEL,
     ) -> None:
         self.time_zone = time_zone
         self.rendering = rendering
         self.lock = RLock()
         self._zone = ZoneInfo(time_zone)
-        self.users = Directory(make_users(users, self._zone))
-        self.workspaces = Directory(make_workspaces(workspaces))
+        self.label = label
+        self.users = Directory(make_users(users, self._zone, label))
+        self.workspaces = Directory(make_workspaces(workspaces, label))
         self._recipe: Recipe | None = None
         # Each call is in exactly one of these, by id: its number in the recipe, or the call itself.
         self._drawn: dict[int, int] = {}
@@ -79,7 +82,7 @@ class Tenant:
             self.add(call)
 
     @classmethod
-    def generate(
+    def generate(  # noqa: PLR0913 - keyword arguments with defaults
         cls,
         calls: int,
         *,
@@ -90,6 +93,7 @@ class Tenant:
         rendering: Rendering = "offset",
         users: int = 25,
         workspaces: int = 1,
+        label: str = DEFAULT_LABEL,
         **drawing: Unpack[Drawing],
     ) -> "Tenant":
         """Return a tenant whose calls depend only on the arguments; every time lies in [start, end).
@@ -102,8 +106,8 @@ class Tenant:
         `late_share` of calls up to `late_seconds` later.
         """
         plan = Plan(calls=calls, start=start, end=end, seed=seed, time_zone=time_zone, **drawing)
-        tenant = cls(time_zone=time_zone, rendering=rendering, users=users, workspaces=workspaces)
-        recipe = Recipe(plan, tenant.user_ids, tenant.workspace_ids)
+        tenant = cls(time_zone=time_zone, rendering=rendering, users=users, workspaces=workspaces, label=label)
+        recipe = Recipe(plan, tenant.user_ids, tenant.workspace_ids, label)
         tenant._recipe = recipe
         tenant._drawn = {call_id: number for number, call_id in enumerate(recipe.ids)}
         if plan.processing_seconds is not None:

@@ -61,6 +61,11 @@ class Warehouse:
     _client: SqlClientBase[Any] | None = None
     _open_blocks: int = 0
 
+    @property
+    def dataset(self) -> str:
+        """The dataset and its place, for messages."""
+        return f"dataset {self.pipeline.dataset_name} in {self.place}"
+
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows of a query on the dataset; none if the query names a table that does not exist yet.
 

@@ -20,6 +20,7 @@ from gong_source.settings import resolve_settings
 from gong_source.source import rows_source
 from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import read_ledger, workspaces
+from gong_source.warehouse.mixed import report, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, now_exactly
 
@@ -50,7 +51,7 @@ def verify(
     whole are compared whole. Writes one row of `verifications` for each resource. With `repair`, the run also loads the
     windows that differ again, and gives the records that Gong no longer lists `deleted_at`. Where too many are missing
     at once, none is marked, unless `accept_deletions` is set. `settings` default to dlt's configuration. Raises
-    `ConfigurationError`, `DatasetLocked` or `DestinationFailed`; what Gong refuses is in the result.
+    `ConfigurationError`, `WrongTenant`, `DatasetLocked` or `DestinationFailed`; what Gong refuses is in the result.
     """
     settings = settings or resolve_settings()
     share = float("inf") if accept_deletions else settings.max_deleted_share
@@ -59,6 +60,8 @@ def verify(
         result = VerifyResult(deep, repair, notes=run.notes)
         ranges = {r.name: _ranges(run, r, start, end) if r.windowed else [] for r in settings.chosen}
         for resource in settings.chosen:
+            if tenants := tenants_in(run.warehouse, resource):
+                run.note(report(resource, tenants))
             part = Verification(resource.name, ranges[resource.name], deep, repair)
             result.resources[resource.name] = part
             _verify(run, resource, part, Terms(repair, deep, share))
@@ -94,6 +97,7 @@ def verify_recent(run: Run) -> VerifyResult | None:
     if not any(ranges.values()) or allowed < 1:
         return None
     client = connect(settings, stopped=run.control.stopped, max_requests=allowed)
+    client.tenant = run.client.tenant
     result = VerifyResult(deep=False, repair=True)
     # The other half of the requests is for loading what is found, so that even a small budget makes progress.
     terms = Terms(True, False, settings.max_deleted_share, max(1, allowed // 2))

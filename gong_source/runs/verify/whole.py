@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gong_source.runs.results import Difference
-from gong_source.snapshot import SnapshotPackage, read_snapshot
+from gong_source.snapshot import SnapshotPackage, read_snapshot, refuse_strangers
 from gong_source.source import snapshot_source
 from gong_source.stored import rows_where
 
@@ -24,6 +24,7 @@ def verify_whole(run: Run, resource: Resource, result: Verification, terms: Term
     snapshot = read_snapshot(run.client, resource)
     (key,) = resource.table.primary_key
     stored = {row[key]: row for row in rows_where(run.warehouse.query, resource.table, "deleted_at is null")}
+    refuse_strangers(snapshot, [*stored.values()])
     listed = {row[key]: row for row in snapshot.table.to_pylist()}
     total = len(listed) if snapshot.total is None else snapshot.total
     result.listed, result.stored = total, len(stored)
