@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FiledBy = Literal["scheduled", "started"]
 # After this many calls that gave no answer, the rule is left for the next run.
 _MOST_QUESTIONS = 3
+# With fewer requests left than this, records are worth more than the rule.
+_FEW_REQUESTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class Converter:
             self.filed_by = batch.filed_by
         elif rule_used is None and batch.ambiguous is not None:
             with self._lock:
-                if self.filed_by is None and self._questions_left > 0:
+                few = self._client.transport.throttle.left() < _FEW_REQUESTS
+                if self.filed_by is None and self._questions_left > 0 and not few:
                     self._questions_left -= 1
                     self.filed_by = self._ask(batch.ambiguous)
         return batch if self.filed_by == rule_used else read_batch(self.resource, pages, window, self.filed_by)

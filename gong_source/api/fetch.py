@@ -110,7 +110,7 @@ class Fetch(Generic[Part]):
         self._endpoint = endpoint
         self._convert = convert
         self._times_of = times_of
-        self._items: list[Range | _Task[Part]] = [*first_ranges(ranges, small=small)]
+        self._items: list[Range | _Task[Part]] = [*first_ranges(ranges, small=small or self._has_few_requests())]
         self._put_back: FetchedWindow[Part] | None = None
         self._ready: deque[_Task[Part]] = deque()
         self._condition = threading.Condition()
@@ -203,7 +203,7 @@ class Fetch(Generic[Part]):
 
     def _windows_to_run(self) -> int:
         """How many windows are to be in flight."""
-        if self.client.transport.throttle.left() < _FEW_REQUESTS:
+        if self._has_few_requests():
             return 1
         average = self._average_in_flight()
         # Three times as many as needed: then there is always a request of an early window to send next.
@@ -229,7 +229,11 @@ class Fetch(Generic[Part]):
         return _Task(window, rest, math.nan if expected is None else expected), window.end == end
 
     def _pace(self) -> Pace:
-        return Pace(self._least_in_flight(), self.client.transport.throttle.left())
+        at_once = 1 if self._has_few_requests() else self._least_in_flight()
+        return Pace(at_once, self.client.transport.throttle.left())
+
+    def _has_few_requests(self) -> bool:
+        return self.client.transport.throttle.left() < _FEW_REQUESTS
 
     # The methods from here on run in the worker threads.
 

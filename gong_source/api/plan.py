@@ -42,7 +42,7 @@ class Pace:
     @property
     def affordable_records(self) -> float:
         """Records of a window that the rest of the budget can finish, beside the other windows in flight."""
-        return self.requests_left * RECORDS_PER_PAGE / (2 * self.at_once)
+        return self.requests_left * RECORDS_PER_PAGE / self.at_once
 
 
 @dataclass(eq=False, slots=True)
@@ -66,7 +66,9 @@ class Range:
             return self.window, None
         # Smaller windows towards the end, so that the last windows in flight end together.
         target = max(_SMALLEST_TARGET_RECORDS, records_to_come / (1.5 * pace.at_once))
-        target = max(1.0, min(target, TARGET_RECORDS, pace.affordable_records))
+        target = min(target, TARGET_RECORDS)
+        if target > pace.affordable_records:  # half of that, as a window may have twice the records expected
+            target = max(1.0, pace.affordable_records / 2)
         density = max(self.density, self.records / self.window.seconds)
         if self.records > 1.5 * target:
             begin = max(self.begins_at or self.window.start, self.window.start)
@@ -117,7 +119,9 @@ def too_large(window: Window, total: int, times: Sequence[datetime], pace: Pace)
     occupied = (window.end - first if ascending else last - window.start).total_seconds()
     if occupied <= _DENSEST_SECONDS:
         return None
-    average = total / occupied
-    if here <= _BURST * average:
-        return Range(window, total, average, first if ascending else None)
-    return Range(window, total, here, first if ascending else seconds_after(last, -total / here))
+    average, begins_at = total / occupied, first if ascending else None
+    if pace.affordable_records < _SMALLEST_TARGET_RECORDS:  # a window with more records than expected is worth nothing
+        average = max(here, average) if ascending else 2 * average
+    elif here > _BURST * average:
+        average, begins_at = here, first if ascending else seconds_after(last, -total / here)
+    return Range(window, total, average, begins_at)

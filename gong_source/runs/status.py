@@ -18,7 +18,7 @@ from gong_source.warehouse.ledger import (
 )
 from gong_source.warehouse.mixed import TenantRows, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
-from gong_source.windows import Window, days_before, now, subtract, utc
+from gong_source.windows import Window, now, subtract, utc
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -130,8 +130,5 @@ def _gaps(ledger: Ledger) -> list[Window]:
 
 
 def _lookback(ledger: Ledger, days: float) -> Window | None:
-    end = now()
-    if ledger.watermark is None or ledger.sync_start is None:
-        return None
-    start = max(ledger.sync_start, days_before(ledger.watermark, days))
-    return Window(start, end) if start < end else None
+    early, end = ledger.fetched_early(days), now()
+    return Window(early[0].start, end) if early and early[0].start < end else None

@@ -72,10 +72,6 @@ def _verify(run: Run, result: LoadResult) -> None:
 def missing(ledger: Ledger, start: datetime, end: datetime, lookback_days: float) -> list[Window]:
     """What a sync up to `end` has to fetch: what is not covered, what may have come late, what was unsettled."""
     to_refetch = [*ledger.unsettled_since(days_before(end, lookback_days)), *ledger.fetched_early(lookback_days)]
-    if ledger.watermark is not None:
-        recent = max(start, days_before(ledger.synced_to or ledger.watermark, lookback_days))
-        if recent < end:
-            to_refetch.append(Window(recent, end))
     return union([*subtract([Window(start, end)], ledger.covered), *to_refetch])
 
 

@@ -99,14 +99,15 @@ class Ledger:
         return subtract(self.unsettled, old)
 
     def fetched_early(self, lookback_days: float) -> list[Window]:
-        """The time that was last fetched by a backfill or repair, less than `lookback_days` after that time.
-
-        Records may have appeared there since, and no sync has looked back yet.
-        """
+        """The time that was last fetched less than `lookback_days` after it: records may have appeared there since."""
+        last_sync = self.synced_to
 
         def early(entry: Entry) -> Window | None:
-            since = max(days_before(entry.fetched_at, lookback_days), entry.window.start)
-            return Window(since, entry.window.end) if entry.mode != "sync" and since < entry.window.end else None
+            fetched_at = entry.fetched_at
+            if last_sync is not None and last_sync > days_before(fetched_at, lookback_days):
+                fetched_at = min(fetched_at, last_sync)  # a sync looks back from the moment at which the last one began
+            since = max(days_before(fetched_at, lookback_days), entry.window.start)
+            return Window(since, entry.window.end) if since < entry.window.end else None
 
         return self._not_fetched_since(early)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -417,3 +418,26 @@ def test_window_that_always_fails_does_not_lengthen_the_lookback(serve: Serve, s
     assert len(second.ranges) == 2
     assert recent.start >= days_ago(4)
     assert second.watermark == first.watermark
+
+
+@pytest.mark.parametrize("budget", [2, 3, 5, 20])
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+def test_each_run_with_a_small_budget_gets_further(
+    serve: Serve, settings_for: SettingsFor, order: str, budget: int
+) -> None:
+    """15,000 calls in 18 months: however few requests a run may send, it covers time that no run has covered before."""
+    tenant = Tenant.generate(15_000, start=days_ago(550), end=END, seed=31, shape="business")
+    simulator = serve(tenant, order=order)
+    settings = settings_for(simulator, start_date=iso(days_ago(550)))
+    covered: list[float] = []
+    loaded = []
+    for _ in range(6):
+        result = sync(settings=settings, control=Control(max_requests=budget))
+        assert result.status == "paused"
+        assert result.requests <= budget
+        covered.append(sum(window.seconds for window in status().resources["calls"].covered))
+        loaded.append(len(table()))
+
+    assert all(earlier < later for earlier, later in pairwise(covered)), covered
+    assert loaded == sorted(loaded)
+    assert loaded[0] < loaded[-1]

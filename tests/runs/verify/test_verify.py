@@ -705,7 +705,7 @@ def test_a_sync_can_verify_the_last_days(
 def test_a_verifying_sync_keeps_to_its_budget_and_makes_progress(serve: Serve, settings_for: SettingsFor) -> None:
     """A budget that is too small is not exceeded, leaves the sync done, and each sync repairs some."""
     tenant, simulator, settings = mirror(
-        serve, settings_for, LARGE, verify_days=300, verify_request_budget=24, lookback_days=0
+        serve, settings_for, LARGE, verify_days=300, verify_request_budget=16, lookback_days=0
     )
     lose(between(tenant, days_ago(160), days_ago(100)))
 
@@ -714,7 +714,7 @@ def test_a_verifying_sync_keeps_to_its_budget_and_makes_progress(serve: Serve, s
         simulator.reset_requests()
         result = sync(settings=settings)
         assert result.status == "done"
-        assert sent(simulator) <= 24 + result.requests
+        assert sent(simulator) <= 16 + result.requests
         missing.append(len(tenant) - len(table()))
         assert missing[-1] < missing[-2]
     assert len(missing) > 2
