@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.declare import Instants
 from gong_source.stored import rows_with_ids
@@ -67,13 +67,16 @@ def find_missing(
     A record counts only if both its times lie in the ranges: with one of them outside, Gong may list it there. Where
     more than `share` of all records, or of those of one day, are missing, a person has to confirm the deletion.
     """
-    stored = [row for window in ranges for row in _stored_in(query, resource, window, workspace_id)]
-    if all(record_id in listed for record_id, _ in stored):
+    (key,) = resource.table.primary_key
+    stored = [i for window in ranges for (i,) in _stored_in(query, resource, window, workspace_id, key)]
+    missing = [record_id for record_id in stored if record_id not in listed]
+    if not missing:
         return Missing(stored=len(stored))
-    rows = rows_with_ids(query, resource.table, [record_id for record_id, _ in stored if record_id not in listed])
-    rows = [row for row in rows if _lies_within(resource, row, ranges)]
-    by_day = Counter(day for _, day in stored)
-    missing_by_day = Counter(_day(row[resource.time_column]) for row in rows)
+    rows = [row for row in rows_with_ids(query, resource.table, missing) if _lies_within(resource, row, ranges)]
+    time = resource.time_column
+    times = (moment for window in ranges for (moment,) in _stored_in(query, resource, window, workspace_id, time))
+    by_day = Counter(map(_day, times))
+    missing_by_day = Counter(_day(row[time]) for row in rows)
     refused = (
         bool(rows and not listed)
         or too_many_missing(len(rows), len(stored), share)
@@ -82,18 +85,18 @@ def find_missing(
     return Missing([] if refused else rows, len(rows), len(stored), refused)
 
 
-def _stored_in(query: Query, resource: Resource, window: Window, workspace_id: str | None) -> Sequence[tuple[str, str]]:
-    """The id and the UTC day of each record stored in the window and not marked as deleted."""
-    (key,), time = resource.table.primary_key, resource.time_column
+def _stored_in(
+    query: Query, resource: Resource, window: Window, workspace_id: str | None, column: str
+) -> list[tuple[Any, ...]]:
+    """The value of `column` for each record stored in the window and not marked as deleted."""
+    time = resource.time_column
     sql = (
-        f"select {key}, {time} from {{dataset}}.{resource.table.name}"
+        f"select {column} from {{dataset}}.{resource.table.name}"
         f" where {time} >= %s and {time} < %s and deleted_at is null"
     )
     if workspace_id is not None and resource.by_workspace:
-        found = query(f"{sql} and workspace_id = %s", window.start, window.end, workspace_id)
-    else:
-        found = query(sql, window.start, window.end)
-    return [(record_id, _day(moment)) for record_id, moment in found]
+        return query(f"{sql} and workspace_id = %s", window.start, window.end, workspace_id)
+    return query(sql, window.start, window.end)
 
 
 def _lies_within(resource: Resource, row: Row, ranges: Sequence[Window]) -> bool:

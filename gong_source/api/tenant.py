@@ -70,6 +70,8 @@ class TenantCheck:
 
     def see(self, endpoint: Endpoint, records: Sequence[Any]) -> None:
         """Takes in the records of a page; raises `WrongTenant` if they belong to another tenant than the dataset."""
+        if self._is_known(endpoint, records):
+            return
         found = identity_of(endpoint, records)
         if found.app_hosts <= self.seen.app_hosts and found.workspaces <= self.seen.workspaces:
             return
@@ -79,6 +81,15 @@ class TenantCheck:
             comparable = (known.app_hosts and seen.app_hosts) or (known.workspaces and seen.workspaces)
             if comparable and not self._decided:
                 self._decide()
+
+    def _is_known(self, endpoint: Endpoint, records: Sequence[Any]) -> bool:
+        """Whether the page shows nothing new; fast, as almost every page is one of these."""
+        workspace, address = endpoint.workspace_field, endpoint.address_field
+        try:
+            new = workspace is not None and not {row[workspace] for row in records} <= self.seen.workspaces
+            return not new and (address is None or host_of(records[0][address]) in self.seen.app_hosts)
+        except (TypeError, KeyError, IndexError):
+            return False
 
     def confirm(self) -> None:
         """Called before anything is loaded: raises `WrongTenant` if nothing shows that the tenant is the right one."""
