@@ -4,13 +4,13 @@ GongError
 ├── ConfigurationError       a setting or option cannot be used (also a ValueError)
 ├── RequestFailed            a request to Gong was given up
 │   ├── AuthenticationFailed 401: wrong key, or wrong host for this tenant
-│   ├── AccessDenied         403: this machine's address is not trusted
+│   ├── AccessDenied         403: Gong knows the key and refuses the request, mostly for this machine's address
 │   │   └── MissingScope     401 or 403: the key lacks a scope
 │   ├── NotFound             404 that does not mean "no rows", or a redirect: wrong host or path
 │   ├── NoRowsFound          404 that means "no rows"; the client turns it into an empty page
 │   ├── BadRequest           any other status that is not 200
 │   │   └── PageCursorExpired  400: the page cursor is too old or cannot be verified
-│   ├── Unavailable          5xx, time-outs, and broken connections or bodies outlasted every retry
+│   ├── Unavailable          status 500, 502, 503 or 504, a time-out or a broken connection after all retries
 │   └── UnexpectedAnswer     200, but not what the API promises
 ├── RecordError              a record without a usable id
 ├── QuotaExhausted           the next request would have to wait too long; run again later

@@ -66,7 +66,7 @@ class Client:
     def expect(self, known: Identity, dataset: str) -> None:
         """From now on, an answer of another tenant than `known` raises `WrongTenant`; `dataset` names its dataset."""
         api_host = host_of(self.transport.base_url)
-        self.tenant = TenantCheck(api_host, known, dataset, lambda: self._read(endpoints.WORKSPACES).records)
+        self.tenant = TenantCheck(api_host, known, dataset, self._list_workspaces)
 
     def pages(
         self, endpoint: Endpoint, window: Window | None = None, priority: Priority = lambda: 0.0
@@ -105,18 +105,14 @@ class Client:
 
         Raises `ValueError` for a window on an endpoint that has no filter by time, and for none on one that has.
         """
-        page = self._read(endpoint, window, cursor, priority=priority)
+        page = self._read(endpoint, window, cursor, priority)
         self.tenant.see(endpoint, page.records)
         return page
 
-    def _read(
-        self,
-        endpoint: Endpoint,
-        window: Window | None = None,
-        cursor: str | None = None,
-        *,
-        priority: Priority = lambda: 0.0,
-    ) -> Page:
+    def _list_workspaces(self) -> Records:
+        return self._read(endpoints.WORKSPACES, None, None, lambda: 0.0).records
+
+    def _read(self, endpoint: Endpoint, window: Window | None, cursor: str | None, priority: Priority) -> Page:
         params, body = self._inputs(endpoint, window, cursor)
         try:
             answer = self.transport.send(endpoint.method, endpoint.path, params=params, body=body, priority=priority)

@@ -1,8 +1,9 @@
-"""What Gong's answers mean: the table from a response to its payload or its error."""
+"""What Gong's answers mean: turns a response into its payload, or into the error for its status."""
 
 from __future__ import annotations
 
 import email.utils
+import gzip
 import json
 import re
 import time
@@ -35,10 +36,9 @@ RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 _NO_ROWS = re.compile(r"^No .*found.*provided filters\.?$", re.IGNORECASE)
 _CURSOR_EXPIRED = re.compile(r"cursor has expired|failed to verify cursor", re.IGNORECASE)
 # As recorded from live tenants: You don't have permission to use 'api:coaching:read' in your app.
-_MISSING_SCOPE = re.compile(r"permission|scope", re.IGNORECASE)
-_SCOPE = re.compile(r"'(api:[\w:-]+)'")
+_SAYS_SCOPE_IS_MISSING = re.compile(r"'api:|permission to use|\bscope", re.IGNORECASE)
+_SCOPE_NAME = re.compile(r"'(api:[\w:-]+)'")
 _MOST_SHOWN = 200
-_GZIP_OR_ZLIB = 47  # zlib's window bits: the header says which of the two
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,45 +60,52 @@ class Answer:
 
 
 def decompress(response: BaseHTTPResponse) -> Response:
-    """The response with its body decompressed; raises `ValueError` for a body that is cut or not compressed as it says.
+    """The response with its body decompressed; raises `ValueError` for a 200 whose body is cut or cannot be read.
 
-    urllib3 would give the part of a cut body that it could read, as if that were all.
+    urllib3 would return the readable part of a cut body without an error. Of other statuses, the status is enough.
     """
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     body, problem = response.data, ""
     if encoding in {"gzip", "x-gzip", "deflate"} and body:
-        decoder = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
         try:
-            body = decoder.decompress(body)
-            problem = "" if decoder.eof else "it is cut off"
-        except zlib.error as error:
+            body = gzip.decompress(body) if "gzip" in encoding else _inflate(body)
+        except (EOFError, OSError, zlib.error) as error:
             problem = str(error)
     elif encoding not in {"identity", ""} and body:
         problem = "the encoding is unknown"
-    if problem:
+    if problem and response.status == 200:
         raise ValueError(f"the answer's body could not be decompressed ({encoding[:20]}: {problem})")
+    body = b"" if problem else body
     return Response(response.status, response.headers, body)
 
 
-def read_answer(where: str, base_url: str, response: Response) -> Answer:
-    """The payload of a 200; for any other status, raises the error of the response table.
+def _inflate(body: bytes) -> bytes:
+    """The content of a body with the encoding deflate, which some servers send without zlib's header."""
+    try:
+        return zlib.decompress(body)
+    except zlib.error:
+        return zlib.decompress(body, wbits=-zlib.MAX_WBITS)
 
-    `where` names method and path for messages.
+
+def read_answer(request: str, base_url: str, response: Response) -> Answer:
+    """The payload of a 200; raises the error for any other status, and for a body that is not a JSON object.
+
+    `request` names method and path for messages.
     """
     request_id = request_id_of(response)
     if response.status != 200:
-        raise _error(where, base_url, response, request_id)
+        raise error_for_status(request, base_url, response, request_id)
     try:
         payload = _loads(response.body)
     except (ValueError, RecursionError):
         raise UnexpectedAnswer(
-            f"{where} answered 200 with a body that is not JSON ({response.headers.get('Content-Type', 'no type')},"
+            f"{request} answered 200 with a body that is not JSON ({response.headers.get('Content-Type', 'no type')},"
             f" {len(response.body)} bytes). Is base_url really Gong's, or is a proxy in between?",
             request_id=request_id,
         ) from None
     if not isinstance(payload, dict):
         raise UnexpectedAnswer(
-            f"{where} answered 200 with JSON that is not an object. Is base_url really Gong's?", request_id=request_id
+            f"{request} answered 200 with JSON that is not an object. Is base_url really Gong's?", request_id=request_id
         )
     return Answer(payload, str(payload.get("requestId") or request_id or ""), response.body)
 
@@ -118,7 +125,7 @@ def retry_after(response: Response, refusals: int) -> float:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
         except (TypeError, ValueError):
             seconds = 0.0
-    # A whole second at least: then the limit's rolling second is over.
+    # One second at least, because Gong's limit counts the requests of a second.
     return seconds if 1.0 <= seconds < float("inf") else float(min(2 ** (refusals - 1), 60))
 
 
@@ -130,30 +137,30 @@ def _loads(body: bytes) -> Any:
         return json.loads(body)
 
 
-def _error(where: str, base_url: str, response: Response, request_id: str | None) -> RequestFailed:
+def error_for_status(request: str, base_url: str, response: Response, request_id: str | None) -> RequestFailed:
     """What a status other than 200 means, in words that say what to try."""
     status, texts = response.status, _error_texts(response)
     host = urlsplit(base_url).hostname
     text = f": {'; '.join(texts).rstrip('. ')}" if texts else ""
-    message = f"{where} answered {status}{text}"
+    message = f"{request} answered {status}{text}"
     if status == 404 and any(_NO_ROWS.match(text) for text in texts):
         return NoRowsFound(message, request_id=request_id)
     if 300 <= status < 400:
         target = _redirect_target(base_url, response)
         hint = f"Check base_url ({host}): wrong host or path"
-        return NotFound(f"{where} answered {status}{target}. {hint}", request_id=request_id)
-    if status in {401, 403} and any(_MISSING_SCOPE.search(text) for text in texts):
-        scope = next((found[1] for found in map(_SCOPE.search, texts) if found), None)
-        name = f"the scope {scope}" if scope else "that scope"
-        hint = f"An administrator adds {name} to the key on Gong's API page"
+        return NotFound(f"{request} answered {status}{target}. {hint}", request_id=request_id)
+    if status in {401, 403} and any(_SAYS_SCOPE_IS_MISSING.search(text) for text in texts):
+        scope = next((found[1] for found in map(_SCOPE_NAME.search, texts) if found), None)
+        name = f"the scope {scope}" if scope else "the missing scope"
+        hint = f"Ask an administrator of Gong to add {name} to the key, on Gong's API page"
         return MissingScope(f"{message}. {hint}", request_id=request_id, scope=scope)
     if status in {404, 405}:
         return NotFound(f"{message}. Check base_url ({host}): wrong host or path", request_id=request_id)
-    kind, hint = _kind_and_hint(status, texts, host)
+    kind, hint = _error_and_hint(status, texts, host)
     return kind(f"{message}. {hint}", request_id=request_id)
 
 
-def _kind_and_hint(status: int, texts: list[str], host: str | None) -> tuple[type[RequestFailed], str]:
+def _error_and_hint(status: int, texts: list[str], host: str | None) -> tuple[type[RequestFailed], str]:
     """The error for a status, and what to try."""
     if status == 401:
         return AuthenticationFailed, (
@@ -169,7 +176,7 @@ def _kind_and_hint(status: int, texts: list[str], host: str | None) -> tuple[typ
     if status < 300:
         return (
             BadRequest,
-            "Only 200 brings records. Is a proxy in between? Gong's support can find the request by its id",
+            "Expected status 200. Is a proxy in between? Gong's support can find the request by its id",
         )
     return BadRequest, "Gong's support can find the request by its id"
 
@@ -191,7 +198,8 @@ def _error_texts(response: Response) -> list[str]:
     """The texts of Gong's error envelope; of any other body, its first words."""
     try:
         errors = _loads(response.body)["errors"]
-        return [str(text) for text in errors]
+        texts = errors if isinstance(errors, list) else [errors]
+        return [" ".join(str(text).split())[:_MOST_SHOWN] for text in texts]
     except (ValueError, KeyError, TypeError, RecursionError):
         text = " ".join(response.body.decode(errors="replace").split())
         return [text[:_MOST_SHOWN]] if text else []

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from gong_source.api.throttle import Priority, Throttle
 
 _CONNECT_SECONDS = 10.0
-# Smaller clock errors are covered by the lookback.
+# A clock that is wrong by less does no harm: the lookback of a run reaches further back.
 _CLOCK_SECONDS = 3600.0
 
 
@@ -84,7 +84,7 @@ class Transport:
         self._clock_is_checked = False
         self._rng = rng or random.Random()
         self._lock = threading.Lock()
-        self._mine = threading.local()
+        self._per_thread = threading.local()
         self._root = urlsplit(self.base_url).path
         login = base64.b64encode(f"{access_key}:{access_key_secret}".encode()).decode()
         self._headers = {
@@ -102,22 +102,22 @@ class Transport:
         body: Mapping[str, Any] | None = None,
         priority: Priority = lambda: 0.0,
     ) -> Answer:
-        """The answer to one request, retried where the response table says so.
+        """The answer to one request. It is sent again after 429, 500, 502, 503, 504 and connection errors.
 
         Among waiting requests, the one with the lowest `priority` goes first. Raises a `RequestFailed` for what Gong
         refuses, and `QuotaExhausted` when the wait would be too long.
         """
         where = f"{method} {path}"
         request = self._request(method, path, params, body)
-        failures = refusals = 0
+        failures = too_many = 0
         waited_for_gong = 0.0
         while True:
             problem, response = self._attempt(request, priority)
             if response is not None and response.status == 429:
-                refusals += 1
-                seconds = retry_after(response, refusals)
+                too_many += 1
+                seconds = retry_after(response, too_many)
                 waited_for_gong += seconds
-                self._block(seconds, waited_for_gong)
+                self._pause_all_runs(seconds, waited_for_gong)
             elif response is not None and response.status not in RETRYABLE_STATUS:
                 return read_answer(where, self.base_url, response)
             else:
@@ -148,9 +148,9 @@ class Transport:
 
     def used_by_this_thread(self) -> Usage:
         """What the calling thread has sent and waited so far."""
-        if not hasattr(self._mine, "usage"):
-            self._mine.usage = Usage()
-        usage: Usage = self._mine.usage
+        if not hasattr(self._per_thread, "usage"):
+            self._per_thread.usage = Usage()
+        usage: Usage = self._per_thread.usage
         return usage
 
     def close(self) -> None:
@@ -186,7 +186,7 @@ class Transport:
             raise RunStopped("stopped on request")
 
     def _check_clock(self, response: Response) -> None:
-        """Refuses a clock that is ahead of Gong's: time that it counts as covered would never be fetched again."""
+        """Refuses a clock ahead of Gong's: a time still to come would count as loaded, and would never be fetched."""
         if self._clock_is_checked:
             return
         try:
@@ -200,12 +200,12 @@ class Transport:
             )
         self._clock_is_checked = True
 
-    def _block(self, seconds: float, in_all: float) -> None:
+    def _pause_all_runs(self, seconds: float, waited_for_gong: float) -> None:
         """Makes all runs with the key wait; raises when this one request has waited too long in all."""
         self.throttle.block(seconds)
-        if seconds <= self.throttle.max_wait_seconds < in_all:
+        if seconds <= self.throttle.max_wait_seconds < waited_for_gong:
             raise QuotaExhausted(
-                f"Gong has delayed one request for {in_all:g} seconds, longer than max_wait_seconds"
+                f"Gong has delayed one request for {waited_for_gong:g} seconds, longer than max_wait_seconds"
                 f" ({self.throttle.max_wait_seconds:g}). Other integrations may be using up the tenant's requests."
                 " Run the same command later",
                 retry_at=seconds_after(now(), seconds),

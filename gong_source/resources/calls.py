@@ -32,8 +32,8 @@ _TABLE = Table(
         Column(
             "call_time",
             "timestamp",
-            "The time by which Gong files the call, UTC: scheduled or started. For a call that shows neither, the"
-            " start of the window in which Gong listed the call.",
+            "The time that Gong compares with a range of time, UTC: scheduled or started. For a call that shows"
+            " neither, the start of the window in which Gong listed the call.",
         ),
         Column(
             "extra", "text", "JSON object of the fields and values that have no column here; null if there are none."

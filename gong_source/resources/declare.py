@@ -71,11 +71,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Instants:
-    """Records are selected by a range of time: Gong files each by one of two times that the record shows.
+    """Records are selected by a range of time, which Gong compares with one of two times of the record.
 
-    `column` is where the time that files the record is stored, the call time. `scheduled` and `started` name the
-    columns with the two times. Gong files a record whose column `direction` says `conference` by `scheduled`. For other
-    records the rule is learnt from the tenant's own answers.
+    `scheduled` and `started` name the columns with the two times. `column` stores the one that Gong uses, the call
+    time. Gong uses `scheduled` for a record whose column `direction` says `conference`. For other records, the tenant's
+    own answers show which time Gong uses.
     """
 
     column: str = "call_time"

@@ -88,8 +88,9 @@ def load_windows(
     Windows that `load_if` does not pick are fetched and not loaded. `small` says that the ranges hold few records.
 
     `watermark` is the time up to which everything is loaded. The load moves it on, also over windows that earlier runs
-    loaded. With None it stays where it is. What was fetched before an error, a used-up quota or a stop is loaded.
-    Raises `WrongTenant`, and what loading raises.
+    loaded. With None it stays where it is. If fetching ends with an error, a used-up
+    quota or a stop, what was fetched before is loaded, and `result` says why it ended. Raises `WrongTenant`, and
+    `DestinationFailed` if the warehouse fails.
     """
     if not result.ranges:
         return
@@ -105,8 +106,6 @@ def load_windows(
     with warehouse.connected():
         record_arrivals(warehouse, resource, load_ids)
         result.changed = _rows_changed(warehouse, resource, load_ids)
-        if result.marked_deleted:
-            apply_policy(warehouse, resource, run.settings.deleted_calls)
     _set_status(fetch, result)
 
 
@@ -142,7 +141,9 @@ def _load_chunks(
         result.windows += len(package.ledger_rows)
         result.unmapped += package.unmapped
         result.unsettled += package.unsettled
-        result.marked_deleted += len(package.missing.rows)
+        if package.missing.rows:
+            result.marked_deleted += len(package.missing.rows)
+            apply_policy(run.warehouse, package.resource, run.settings.deleted_calls)
         if package.missing.refused:
             result.refusal = refusal(package.resource, package.missing.missing, package.missing.stored)
     return load_ids
@@ -189,12 +190,12 @@ def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
     if isinstance(cause, WrongTenant):
         raise cause
     if isinstance(cause, GongError):
-        end_early(result, cause)
+        record_ending(result, cause)
     elif cause is not None:
         raise cause
     elif result.failures:
         failed, all_windows = len(result.failures), result.windows + len(result.failures)
-        # A run that could load nothing has failed. A comparison may have found nothing to load.
+        # A run that loads nothing has failed. With `load_if`, there may be nothing to load.
         result.status = "failed" if not result.windows and fetch.load_if is None else "incomplete"
         result.message = f"{failed} of {all_windows} windows could not be loaded. The first: {result.failures[0]}"
     if result.refusal:
@@ -202,13 +203,13 @@ def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
         result.message = f"{result.message}; {result.refusal}" if result.message else result.refusal
 
 
-def end_early(result: ResourceResult | Verification, cause: GongError) -> None:
+def record_ending(result: ResourceResult | Verification, cause: GongError) -> None:
     """Sets the status, from the error that ended the work on the resource."""
     result.status, result.message, result.ends_run = "failed", str(cause), _ends_run(cause)
     if isinstance(cause, QuotaExhausted):
         result.status, result.retry_at = "paused", cause.retry_at
         if cause.retry_at is None and not result.windows:
-            result.message += ". It was used up before anything could be loaded: give a larger one"
+            result.message += ". It was used up before anything could be loaded: set a larger budget"
     elif isinstance(cause, RunStopped):
         result.status, result.message, result.interrupted = (
             "paused",
@@ -240,8 +241,8 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
         return result
     try:
         snapshot = read_snapshot(run.client, resource)
-    except (RequestFailed, QuotaExhausted, RunStopped, RecordError) as cause:
-        end_early(result, cause)
+    except (ConfigurationError, RequestFailed, QuotaExhausted, RunStopped, RecordError) as cause:
+        record_ending(result, cause)
         return result
     package = SnapshotPackage(snapshot, run.warehouse.query, "sync", run.settings.max_deleted_share)
     load_ids = run.warehouse.load(snapshot_source(package))

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from gong_source.warehouse.destination import Destination
 
 _TABLE_GONE = (
-    ". A table that dlt made is missing there: restore it, or drop the whole dataset, with its schema, to load it anew"
+    ". A table that dlt created is missing. Restore it, or drop the whole dataset, with its schema, and load it anew"
 )
 
 
 def explain(error: Exception, destination: Destination, place: str, doing: str) -> GongError:
-    """The error in one line, with what to try; an error of this package from inside a load stays what it is.
+    """Turns an error of the warehouse into a `DestinationFailed` of one line, with what to try.
+
+    If one of its causes is a `GongError`, that one is returned unchanged.
 
     `doing` is the verb: open, read or write.
     """
@@ -38,7 +40,7 @@ def explain(error: Exception, destination: Destination, place: str, doing: str) 
     hint = destination.hint(text)
     if any(isinstance(cause, DatabaseUndefinedRelation) for cause in causes):
         hint = _TABLE_GONE
-    return DestinationFailed(f"cannot {doing} {place}{step}: {text}{hint}")
+    return DestinationFailed(f"cannot {doing} {place}{step}: {text.rstrip('.') if hint else text}{hint}")
 
 
 def last_cause(error: Exception) -> str:

@@ -401,7 +401,7 @@ def test_missing_scope() -> None:
     with wire(scopes=frozenset({"api:users:read"})) as w:
         message = w.refused(MissingScope)
 
-        assert "adds the scope api:calls:read:basic to the key on Gong's API page" in message
+        assert "add the scope api:calls:read:basic to the key, on Gong's API page" in message
         assert w.sent == [401]
 
 
@@ -735,6 +735,44 @@ def test_compressed_answer_is_unpacked(encoding: str) -> None:
 
         assert answer.body == body
         assert len(patience.waits) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(b'{"calls":') + gzip.compress(b" []}")),
+        ("deflate", zlib.compress(b'{"calls": []}', wbits=-15)),
+    ],
+)
+def test_less_usual_compression_is_unpacked_too(encoding: str, packed: bytes) -> None:
+    """A body of several gzip members, and deflate without a header."""
+    with (
+        scripted((200, {"Content-Encoding": encoding}, packed)) as server,
+        plain(server.base_url) as (transport, _, _),
+    ):
+        assert transport.send("GET", "/v2/calls").body == b'{"calls": []}'
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "error", "shown"),
+    [
+        (403, {}, b"<h1>You don't have permission to access this resource.</h1>", AccessDenied, "trusted addresses"),
+        (401, {"Content-Encoding": "gzip"}, b"not packed at all", AuthenticationFailed, "Check access_key"),
+        (401, {}, b'{"errors": "Validate\\ncredentials failed"}', AuthenticationFailed, "401: Validate credentials"),
+    ],
+)
+def test_refusal_of_a_server_in_between(
+    status: int, headers: dict[str, str], body: bytes, error: type[Exception], shown: str
+) -> None:
+    """The status decides, whatever the body is; a page about permission in general is not about a scope."""
+    with (
+        scripted((status, headers, body)) as server,
+        plain(server.base_url) as (transport, _, _),
+    ):
+        with pytest.raises(error, match=shown):
+            transport.send("GET", "/v2/calls")
+
+        assert len(server.seen) == 1
 
 
 def test_negative_chunk_size_is_retried() -> None:

@@ -309,7 +309,7 @@ def test_budget_too_small_for_a_window_is_reported(serve: Serve, command: Comman
     code, _, err = command("sync", "--max-requests", "1", simulator=serve(nine_windows(3)), **QUARTER)
 
     assert code == 4
-    assert "It was used up before anything could be loaded: give a larger one" in err
+    assert "It was used up before anything could be loaded: set a larger budget" in err
 
 
 def run_in_process(*arguments: str, **streams: Any) -> tuple[int, str, str]:

@@ -156,7 +156,7 @@ def test_table_dropped_by_hand(serve: Serve, settings_for: SettingsFor, name: st
     tenant, _, settings = mirror(serve, settings_for, SMALL)
     change(f"drop table gong.{name}")
 
-    with pytest.raises(DestinationFailed, match="restore it, or drop the whole dataset"):
+    with pytest.raises(DestinationFailed, match="Restore it, or drop the whole dataset"):
         sync(settings=settings)
 
     change("drop schema gong cascade")

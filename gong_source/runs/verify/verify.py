@@ -11,7 +11,7 @@ from gong_source.connection import connect
 from gong_source.deletions import refusal
 from gong_source.errors import ConfigurationError, QuotaExhausted, RecordError, RequestFailed, RunStopped
 from gong_source.resources.bookkeeping import VERIFICATIONS
-from gong_source.runs.load import end_early
+from gong_source.runs.load import record_ending
 from gong_source.runs.results import Verification, VerifyResult
 from gong_source.runs.run import open_run
 from gong_source.runs.verify.whole import verify_whole
@@ -142,7 +142,7 @@ def _verify(run: Run, resource: Resource, result: Verification, terms: Terms) ->
         else:
             verify_whole(run, resource, result, terms)
     except (QuotaExhausted, RunStopped, RequestFailed, RecordError) as cause:
-        end_early(result, cause)
+        record_ending(result, cause)
     _conclude(resource, result)
     if terms.repair and resource.windowed and result.outcome != "refused":
         marked = run.warehouse.query(
