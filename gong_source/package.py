@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from gong_source.api.tenant import Identity
 from gong_source.deletions import Missing, find_missing
-from gong_source.errors import ConfigurationError, DestinationFailed, WrongTenant
+from gong_source.errors import DestinationFailed, WrongTenant
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, to_table, with_load_id
 from gong_source.windows import Window, intersect, now_exactly, reach, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from gong_source.api.fetch import Fetch, FetchedWindow
@@ -220,15 +220,3 @@ def is_new(table: Table) -> bool:
 def rows_of(table: Table, rows: Sequence[Mapping[str, Any]], load_id: str) -> Any:
     """Rows for a table beside the resource's own, as a dlt item."""
     return dlt.mark.with_table_name(with_load_id(to_table(table, rows), load_id), table.name)
-
-
-def refuse_old_dataset(tables: Container[str], dataset: str) -> None:
-    """Raises `ConfigurationError` if `tables` are those of a dataset that an earlier form of this package has loaded.
-
-    That form had a ledger for calls alone, which says nothing to this one. Its rows must not be mixed with new ones.
-    """
-    if "call_windows" in tables:
-        raise ConfigurationError(
-            f"dataset {dataset} was loaded by an earlier version, whose tables have another form (call_windows)."
-            " Drop the dataset and load it anew, or choose another --dataset; nothing was changed"
-        )

@@ -16,7 +16,8 @@ from gong_source.connection import connect
 from gong_source.dates import parse
 from gong_source.deletions import refusal
 from gong_source.errors import MissingScope, QuotaExhausted
-from gong_source.package import WindowPackage, current_load_id, known_tenant, refuse_old_dataset, rows_of
+from gong_source.foreign import refuse_foreign_tables
+from gong_source.package import WindowPackage, current_load_id, known_tenant, rows_of
 from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.resources.declare import Instants
@@ -94,7 +95,7 @@ def _by_time_range(resource: Resource, settings: GongSettings, start: datetime) 
             resource.select.column, initial_value=start, lag=settings.lookback_days * 86400.0
         ),
     ) -> Iterator[Any]:
-        refuse_old_dataset(dlt.current.source_schema().tables, "of this pipeline")
+        _refuse_foreign_tables(resource)
         client = _connect(settings)
         try:
             yield from _fetch_missing(client, resource, settings, start, incremental)
@@ -171,7 +172,7 @@ def _as_a_whole(resource: Resource, settings: GongSettings) -> Callable[..., Ite
     """The function of a dlt resource that Gong only lists whole."""
 
     def fetch() -> Iterator[Any]:
-        refuse_old_dataset(dlt.current.source_schema().tables, "of this pipeline")
+        _refuse_foreign_tables(resource)
         yield from _read_whole(resource, settings)
 
     return fetch
@@ -195,6 +196,11 @@ def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
     if package.refused:
         logger.warning("%s", refusal(resource, package.missing, package.stored))
     state["fetched_at"] = iso(snapshot.fetched_at)
+
+
+def _refuse_foreign_tables(resource: Resource) -> None:
+    pipeline, known = dlt.current.pipeline(), dlt.current.source_schema().tables
+    refuse_foreign_tables(pipeline, known, [resource], pipeline.dataset_name)
 
 
 def _connect(settings: GongSettings) -> Client:

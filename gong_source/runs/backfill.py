@@ -92,7 +92,7 @@ def plan_backfill(
     settings = settings or resolve_settings()
     asked, resources = _asked(start, end), _windowed(settings)
     with open_warehouse(target or Target(), command="backfill", write=False) as warehouse:
-        warehouse.restore()
+        warehouse.restore(resources)
         ledgers = {resource.name: read_ledger(warehouse, resource, settings.workspace_id) for resource in resources}
         known, dataset = known_tenant(warehouse.query), warehouse.dataset
     client = connect(settings)

@@ -78,7 +78,7 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
         client = connect(settings, stopped=control.stopped, max_requests=control.max_requests)
         try:
             with warehouse.connected():
-                warehouse.restore()
+                warehouse.restore(settings.chosen)
                 had_pending = warehouse.load_pending()
                 for resource in windowed:  # an earlier run may have died between its load and this
                     record_arrivals(warehouse, resource)

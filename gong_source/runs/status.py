@@ -83,7 +83,7 @@ def status(target: Target | None = None, *, settings: GongSettings | None = None
     target, settings = target or Target(), settings or resolve_without_key()
     with open_warehouse(target, command="status", write=False) as warehouse:
         exists = warehouse.exists()
-        warehouse.restore()
+        warehouse.restore(settings.chosen)
         used = requests_today(warehouse)
         parts = {resource.name: _status(warehouse, resource, settings) for resource in settings.chosen}
         tenants = [found for resource in settings.chosen for found in tenants_in(warehouse, resource)]

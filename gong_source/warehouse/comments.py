@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gong_source.resources import TABLES
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gong_source.resources.declare import Table
 
 
-def existing_tables(client: Any) -> list[Table]:
-    """Those of our tables that exist in the client's dataset."""
-    names = client.execute_sql(
-        "select table_name from information_schema.tables where table_schema = %s", client.dataset_name
-    )
-    return [table for table in TABLES if (table.name,) in names]
-
-
-def write_comments(client: Any, existing: str) -> None:
-    """Writes the descriptions that differ from what the query `existing` finds.
+def write_comments(client: Any, tables: Sequence[Table], existing: str) -> None:
+    """Writes the descriptions of `tables` that differ from what the query `existing` finds.
 
     The query's columns are `schema_name`, `table_name`, `column_name` (null for the table itself) and `text`.
     """
@@ -29,7 +21,7 @@ def write_comments(client: Any, existing: str) -> None:
     found = {(table, column): text for table, column, text in rows or ()}
     literal = client.capabilities.escape_literal
     statements = []
-    for table in existing_tables(client):
+    for table in tables:
         name = client.make_qualified_table_name(table.name)
         if found.get((table.name, None)) != table.description:
             statements.append(f"comment on table {name} is {literal(table.description)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - as the others, for who reads the dataclass at run time
@@ -12,6 +12,8 @@ import dlt
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
+
+    from gong_source.resources.declare import Table
 
 # Keeps other machines out of a dataset for a block. Takes the pipeline, words for the dataset, and the command; gives a
 # function that raises if the lock was lost meanwhile.
@@ -27,7 +29,7 @@ class Destination:
     `place` says where its data lies, without secrets, and raises `ConfigurationError` for a place that cannot be used.
     `check` raises if the place cannot hold the dataset. `lock` keeps other machines out. `lock_file` is the lock file
     against runs on the same machine; None: one in the working folder. `adapt` adds hints to a source before it is
-    loaded. `finish` adds what dlt does not create to the tables just loaded. `hint` is what to try after an error with
+    loaded. `finish` adds what dlt does not create to our tables after a load. `hint` is what to try after an error with
     this text. `holder` names the other program that keeps the database open, None if the error is another one.
     """
 
@@ -40,6 +42,6 @@ class Destination:
     check: Callable[[str, str], None] = lambda place, dataset: None
     lock_file: Callable[[str], Path | None] = lambda place: None
     adapt: Callable[[DltSource], None] = lambda source: None
-    finish: Callable[[Any], None] = lambda client: None
+    finish: Callable[[Any, Sequence[Table]], None] = lambda client, tables: None
     hint: Callable[[str], str] = lambda text: ""
     holder: Callable[[str], str | None] = lambda text: None

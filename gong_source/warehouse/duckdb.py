@@ -28,12 +28,14 @@ from gong_source.warehouse.comments import write_comments
 from gong_source.warehouse.destination import Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.destination.client import LoadJob
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.schema import Schema, TTableSchema
+
+    from gong_source.resources.declare import Table
 
 
 # A chunk is little work: one thread costs the least, and parts of the table that stay in memory would only cost memory.
@@ -173,9 +175,9 @@ def check_file(path: Path, dataset: str) -> None:
         raise DestinationFailed(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def describe(client: Any) -> None:
+def describe(client: Any, tables: Sequence[Table]) -> None:
     """Writes the descriptions of tables and columns."""
-    write_comments(client, _COMMENTS)
+    write_comments(client, tables, _COMMENTS)
 
 
 def memory_hint(text: str) -> str:

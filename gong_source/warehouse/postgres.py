@@ -17,17 +17,19 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs
 
 from gong_source.errors import DestinationFailed
-from gong_source.warehouse.comments import existing_tables, write_comments
+from gong_source.warehouse.comments import write_comments
 from gong_source.warehouse.destination import Destination
 from gong_source.warehouse.lock import host_name, locked_by
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import dlt
     from dlt.common.destination.client import LoadJob
     from dlt.common.destination.typing import PreparedTableSchema
+
+    from gong_source.resources.declare import Table
 
 _OLDEST = 150_000  # Postgres 15 is the first version with MERGE
 # pg_locks shows the 64 bits of a key as two unsigned halves.
@@ -102,14 +104,14 @@ def _lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callab
             yield confirm
 
 
-def _finish(client: Any) -> None:
-    _index(client)
-    write_comments(client, _COMMENTS)
+def _finish(client: Any, tables: Sequence[Table]) -> None:
+    _index(client, tables)
+    write_comments(client, tables, _COMMENTS)
 
 
-def _index(client: Any) -> None:
+def _index(client: Any, tables: Sequence[Table]) -> None:
     """Creates indexes: a merge stays fast in a million rows, and no key can be there twice."""
-    for table in existing_tables(client):
+    for table in tables:
         name, key = client.make_qualified_table_name(table.name), ", ".join(table.primary_key)
         client.execute_sql(f"create unique index if not exists {table.name}_key on {name} ({key})")
         if table.time_column:

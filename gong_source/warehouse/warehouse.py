@@ -16,18 +16,20 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.run_context import active as run_context
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from gong_source.package import refuse_old_dataset
+from gong_source.foreign import refuse_foreign_tables
 from gong_source.presets import set_presets
+from gong_source.resources import TABLES
 from gong_source.warehouse.destinations import check_target
 from gong_source.warehouse.failures import explain, last_cause
 from gong_source.warehouse.lock import file_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from dlt.destinations.sql_client import SqlClientBase
     from dlt.extract import DltSource
 
+    from gong_source.resources.declare import Resource
     from gong_source.warehouse.destination import Destination
 
 logger = logging.getLogger(__name__)
@@ -101,18 +103,24 @@ class Warehouse:
         except Exception as error:
             raise explain(error, self.destination, self.place, "read") from None
 
-    def restore(self) -> None:
+    def restore(self, resources: Sequence[Resource] = ()) -> None:
         """Takes over the state in the destination, if it is newer than the local one.
 
-        Raises `ConfigurationError` for a dataset that an earlier form of this package has loaded.
+        Raises `ConfigurationError` if the dataset cannot hold `resources`, because it has tables of another program or
+        of an earlier form of this package.
         """
         try:
             with self.connected():
                 self.pipeline.sync_destination()
-            if self.pipeline.schema_names:
-                refuse_old_dataset(self.pipeline.default_schema.tables, f"{self.pipeline.dataset_name} in {self.place}")
+                where = f"{self.pipeline.dataset_name} in {self.place}"
+                refuse_foreign_tables(self.pipeline, self._known_tables(), resources, where)
         except Exception as error:
             raise explain(error, self.destination, self.place, "read") from None
+
+    def _known_tables(self) -> Container[str]:
+        """The names of the tables that this package has loaded here."""
+        schemas = self.pipeline.schemas
+        return schemas["gong"].tables if "gong" in schemas else {}
 
     def load_pending(self) -> bool:
         """Loads the packages that an earlier run left in its working folder, and says whether there were any.
@@ -163,7 +171,7 @@ class Warehouse:
             with self.connected() as client:
                 info = self.pipeline.load()
                 if not self._tables_finished or any(package.schema_update for package in info.load_packages):
-                    self.destination.finish(client)
+                    self.destination.finish(client, [table for table in TABLES if table.name in self._known_tables()])
                     self._tables_finished = True
         except Exception as error:
             raise explain(error, self.destination, self.place, "write") from None
