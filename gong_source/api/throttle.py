@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 # Requests are sent a little slower than permitted, because the network adds jitter. When Gong refuses a request, there
 # was more jitter, and the margin grows.
 _MARGIN, _WIDER, _WIDEST_MARGIN = 1.02, 1.03, 1.08
+# The times of so many requests at most are stored and read for each request.
+_MOST_REMEMBERED = 25
 # A slot further away than this comes from a clock that was set back since.
 _FARTHEST_SLOT_SECONDS = 600.0
 # The quota is a daily one. A longer block is a mistake, or comes from a clock that was set back since.
@@ -74,7 +76,9 @@ class Throttle:
         self.max_requests = max_requests
         self.sent = 0
         self._interval = _MARGIN / requests_per_second
-        self._remembered = min(max(1, int(requests_per_second)), 10)
+        # A divisor of the rate: so many requests in their part of a second, again and again, are never above the rate.
+        whole = max(1, int(requests_per_second))
+        self._remembered = max(n for n in range(1, min(whole, _MOST_REMEMBERED) + 1) if whole % n == 0)
         self._key = key
         self._path = path
         self._clock = clock

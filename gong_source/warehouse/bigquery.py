@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LEASE_TABLE = "_gong_source_lock"
+# dlt's bigquery_adapter sets it too, but then removes the hints of all columns.
+_DESCRIPTION = "x-bigquery-table-description"
 
 
 @contextmanager
@@ -142,14 +144,14 @@ def _describe(source: DltSource) -> None:
 
     for name, dlt_resource in source.resources.items():
         first, *others = RESOURCES[name].tables
-        bigquery_adapter(dlt_resource, table_description=first.description)
+        dlt_resource.apply_hints(additional_table_hints={_DESCRIPTION: first.description})
         if first.time_column:
             bigquery_adapter(dlt_resource, partition=first.time_column, cluster=list(first.cluster))
         for table in (*others, *BOOKKEEPING):
             dlt_resource.apply_hints(
                 table_name=table.name,
                 create_table_variant=True,
-                additional_table_hints={"x-bigquery-table-description": table.description},
+                additional_table_hints={_DESCRIPTION: table.description},
             )
 
 

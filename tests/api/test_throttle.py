@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - pytest reads the annotations of fixtures
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gong_source.api.throttle import Throttle
@@ -62,13 +62,14 @@ delays = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(rate=st.sampled_from([1, 3, 10, 25]), oversleep=delays, busy=delays)
+@given(rate=st.sampled_from([1, 3, 10, 12, 25, 60, 101]), oversleep=delays, busy=delays)
+@example(rate=25, oversleep=[0.0, 0.0078125], busy=[0.0])
 def test_never_over_the_rate(rate: int, oversleep: list[float], busy: list[float]) -> None:
     """However long threads oversleep or work in between, no rolling second has more requests than permitted."""
     clock = Clock(oversleep=oversleep)
     throttle = Throttle(float(rate), clock=clock, sleep=clock.sleep)
     times = []
-    for number in range(50):
+    for number in range(50 + rate):
         throttle.acquire()
         times.append(clock.now)
         clock.now += busy[number % len(busy)]

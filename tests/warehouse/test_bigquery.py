@@ -15,7 +15,8 @@ from places import Place, bigquery_place, real_bigquery_place
 from servers import Wire
 from tenants import END, days_ago, truth
 
-from gong_source import DatasetLocked, DestinationFailed, sync
+from gong_source import DatasetLocked, DestinationFailed, gong, sync
+from gong_source.resources import RESOURCES
 from gong_source.runs.run import Control
 from gong_source.simulator import Tenant
 from gong_source.warehouse import bigquery
@@ -55,6 +56,19 @@ def tenant() -> Tenant:
 def settings(serve: Serve, settings_for: SettingsFor, tenant: Tenant) -> GongSettings:
     """The settings of a run that loads the tenant."""
     return settings_for(serve(tenant), start_date=iso(days_ago(5)))
+
+
+def test_each_column_keeps_its_type_and_description(settings: GongSettings) -> None:
+    """Partitions and table descriptions are added to what dlt knows of the columns, and replace none of it."""
+    source = gong(credentials=settings.credentials, resources="all")
+    bigquery.DESTINATION.adapt(source)
+
+    for name, dlt_resource in source.resources.items():
+        table = RESOURCES[name].table
+        schema = dlt_resource.compute_table_schema()
+        told = {column["name"]: (column["data_type"], column["description"]) for column in schema["columns"].values()}
+        assert told == {column.name: (column.database_type, column.description) for column in table.columns}
+        assert schema["x-bigquery-table-description"] == table.description
 
 
 def held(place: Place) -> Table | None:
