@@ -123,7 +123,7 @@ def retry_after(response: Response, refusals: int) -> float:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             seconds = 0.0
     # One second at least, because Gong's limit counts the requests of a second.
     return seconds if 1.0 <= seconds < float("inf") else float(min(2 ** (refusals - 1), 60))

@@ -170,7 +170,8 @@ class Transport:
             response = decompress(request())
         except LocationValueError as error:
             raise Unavailable(f"{self.base_url} cannot be an address: {_in_short(error)}. Check base_url") from None
-        except (HTTPError, ValueError) as error:  # http.client raises ValueError for a negative chunk size
+        except (HTTPError, ValueError, OverflowError, MemoryError) as error:
+            # http.client raises the last three for lengths that no body has.
             if isinstance(_innermost(error), SSLCertVerificationError):
                 raise Unavailable(
                     f"the certificate of {self.base_url}, or of a proxy, is not trusted: {_in_short(error)}. If your"
@@ -191,7 +192,7 @@ class Transport:
             return
         try:
             gong_time = email.utils.parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return
         ahead = time.time() - gong_time
         if ahead > _CLOCK_SECONDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -236,13 +237,36 @@ def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[War
 
 
 def _pipeline(target: Target, destination: Destination, folder: Path, *, write: bool) -> dlt.Pipeline:
+    """The pipeline with its working folder; a run that writes replaces a folder that cannot be read."""
+    aside = folder.with_suffix(".unreadable")
     try:
-        return dlt.pipeline(
-            target.pipeline_name,
-            pipelines_dir=str(folder),
-            destination=destination.build(write),
-            dataset_name=target.dataset,
-            progress=NULL_COLLECTOR,  # stdout is for results
-        )
+        return _attach(target, destination, folder, write=write)
     except Exception as error:
-        raise explain(error, destination, str(folder), "write") from None
+        failure = explain(error, destination, str(folder), "read")
+        if not write or not folder.exists():
+            raise failure from None
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    try:
+        pipeline = _attach(target, destination, folder, write=write)
+    except Exception:  # then it was not the folder's fault
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+        raise failure from None
+    logger.warning("%s; it is now in %s, and what was not loaded from it is fetched again", failure, aside)
+    return pipeline
+
+
+def _attach(target: Target, destination: Destination, folder: Path, *, write: bool) -> dlt.Pipeline:
+    pipeline = dlt.pipeline(
+        target.pipeline_name,
+        pipelines_dir=str(folder),
+        destination=destination.build(write),
+        dataset_name=target.dataset,
+        progress=NULL_COLLECTOR,  # stdout is for results
+    )
+    # dlt reads its files when it needs them; a damaged one has to show now.
+    if write and not pipeline.has_pending_data:
+        for name in pipeline.schema_names:
+            pipeline.schemas.load_schema(name)
+    return pipeline
