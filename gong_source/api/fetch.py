@@ -10,9 +10,9 @@ import math
 import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gong_source.api.plan import FIRST_PIECES, Pace, Range, first_ranges, too_large
+from gong_source.api.plan import FIRST_PIECES, Extent, Pace, Range, extent_of, first_ranges, too_large
 from gong_source.api.transport import Usage
 from gong_source.errors import (
     GongError,
@@ -69,13 +69,14 @@ class FetchedWindow(Generic[Part]):
 class _Task(Generic[Part]):
     """A window in flight, or done. At the end one of three is set: `fetched`, `error`, or `range_to_cut`.
 
-    A window with too many records becomes `range_to_cut`. `cut_from` is the range that the window was cut from, and
-    `expected` the number of records that the cut aimed at.
+    A window with too many records becomes `range_to_cut`. `cut_from` is the range that the window was cut from,
+    `expected` the number of records that the cut aimed at, and `arrived` the number of those received.
     """
 
     window: Window
     cut_from: Range
     expected: float
+    arrived: int = 0
     fetched: FetchedWindow[Part] | None = None
     range_to_cut: Range | None = None
     error: BaseException | None = None
@@ -91,7 +92,8 @@ class Fetch(Generic[Part]):
     `convert` turns the next pages of a window into a part; it runs in a worker thread. `times_of` gives the call times
     on a page, a hint to where the records lie. `small` says that no range needs to be cut at first. A window that
     cannot be loaded is left out, with its error in `failures`. Any other error ends the fetch after the windows that
-    were finished; it is left in `stopped_by`.
+    were finished; it is left in `stopped_by`. While the iteration waits for a window, `on_wait` is called twice a
+    second.
     """
 
     def __init__(
@@ -103,8 +105,10 @@ class Fetch(Generic[Part]):
         times_of: Callable[[Page], Sequence[datetime]],
         *,
         small: bool = False,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.client = client
+        self.on_wait = on_wait
         self.failures: list[tuple[Window, GongError]] = []
         self.stopped_by: BaseException | None = None
         self._endpoint = endpoint
@@ -118,6 +122,8 @@ class Fetch(Generic[Part]):
         self._workers = 0
         self._closed = False
         self._usage_to_assign = Usage()
+        self._handed_out = 0
+        self._handed_out_seconds = 0.0
 
     def __iter__(self) -> Iterator[FetchedWindow[Part]]:
         return self
@@ -126,8 +132,8 @@ class Fetch(Generic[Part]):
         if self._put_back is not None:
             returned, self._put_back = self._put_back, None
             return returned
-        with self._condition:
-            while self._items:
+        while self._items:
+            with self._condition:
                 if self.stopped_by is None and self.client.transport.stopped.is_set():
                     self.stopped_by = RunStopped("stopped on request")
                 self._fill()
@@ -136,18 +142,18 @@ class Fetch(Generic[Part]):
                     return fetched
                 if self._items:
                     self._condition.wait(0.5)
+            self.on_wait()
         raise StopIteration
 
     def put_back(self, fetched: FetchedWindow[Part]) -> None:
         """Makes `fetched` the next window to be handed out again."""
         self._put_back = fetched
 
-    def records_to_come(self) -> int | None:
-        """How many records are still to be handed out; None as long as Gong has not given all counts."""
+    def extent(self) -> Extent:
+        """How far the fetch is, counted or estimated."""
         with self._condition:
-            counts = [n.records if isinstance(n, Range) else n.expected for n in self._items]
-        known = [count for count in counts if count is not None and not math.isnan(count)]
-        return max(0, round(sum(known))) if len(known) == len(counts) else None
+            parts = [(item.window.seconds, _records_in(item), getattr(item, "arrived", 0)) for item in self._items]
+            return extent_of(parts, self._handed_out, self._handed_out_seconds)
 
     def close(self) -> None:
         """Ends the fetch; its threads end as soon as the request that they wait for has ended."""
@@ -165,6 +171,8 @@ class Fetch(Generic[Part]):
             if isinstance(head, _Task) and head.done:
                 self._items.pop(0)
                 if head.fetched is not None:
+                    self._handed_out += head.fetched.records
+                    self._handed_out_seconds += head.window.seconds
                     return head.fetched
                 if head.range_to_cut is not None:
                     self._items.insert(0, head.range_to_cut)
@@ -296,6 +304,7 @@ class Fetch(Generic[Part]):
                         return found
             fetched.pages += 1
             fetched.records += len(page.records)
+            task.arrived = fetched.records
             fetched.last_request_id = page.request_id
             pages.append(page)
             if len(pages) == _PAGES_PER_PART:
@@ -317,6 +326,12 @@ class Fetch(Generic[Part]):
             if unfinished <= self._least_in_flight() + 2:
                 return -math.inf if math.isnan(task.expected) else fetched.records - task.expected
         return task.window.start.timestamp()
+
+
+def _records_in(item: Range | _Task[Any]) -> float | None:
+    """The records of a range or window, as counted by Gong or cut by such a count; None if that is not known yet."""
+    count = item.records if isinstance(item, Range) else item.expected
+    return None if count is None or math.isnan(count) else max(0.0, count)
 
 
 def read_whole(client: Client, endpoint: Endpoint) -> list[Page]:

@@ -6,6 +6,7 @@ how many records the window has. If there are too many, the window becomes a ran
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,42 @@ class Range:
             # Below zero while other windows cut from it still expect records that turned out to be in this one.
             self.records += expected - total
             self.density = total / taken.seconds
+
+
+def pages_for(records: float) -> float:
+    """About how many pages so many records take: the last page of each window is half empty on average."""
+    return records / RECORDS_PER_PAGE + math.ceil(records / TARGET_RECORDS) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a fetch is: how many records have `arrived`, how many are `to_come`, and on how many pages.
+
+    What is to come is None before Gong's first count. Where Gong has not counted yet, it is an estimate from the
+    density of the records that Gong has counted; then `exact` is false.
+    """
+
+    arrived: int
+    to_come: int | None
+    pages_to_come: float | None
+    exact: bool
+
+
+def extent_of(parts: Sequence[tuple[float, float | None, int]], handed_out: int, handed_out_seconds: float) -> Extent:
+    """The extent of a fetch that has handed out so many records, from so many seconds of time.
+
+    Each of the other parts has its seconds, its records (None while Gong has not counted them), and how many of them
+    have arrived.
+    """
+    arrived = handed_out + sum(here for _, _, here in parts)
+    counted = handed_out + sum(records for _, records, _ in parts if records is not None)
+    counted_seconds = handed_out_seconds + sum(seconds for seconds, records, _ in parts if records is not None)
+    exact = all(records is not None for _, records, _ in parts)
+    if not exact and not counted_seconds:
+        return Extent(arrived, None, None, exact=False)
+    density = counted / counted_seconds if counted_seconds else 0.0
+    left = [max(0.0, (density * seconds if records is None else records) - here) for seconds, records, here in parts]
+    return Extent(arrived, round(sum(left)), sum(map(pages_for, left)), exact=exact)
 
 
 def first_ranges(windows: Iterable[Window], *, small: bool) -> list[Range]:

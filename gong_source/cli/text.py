@@ -54,7 +54,7 @@ def progress() -> Iterator[Callable[[Progress], None]]:
         nonlocal last
         if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            note(_line(now))
+            note(progress_line(now))
 
     yield line
 
@@ -66,23 +66,27 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bar
 
     with Bar(
-        BarColumn(bar_width=30), TextColumn("{task.description}"), console=Console(stderr=True), transient=True
+        BarColumn(bar_width=20), TextColumn("{task.description}"), console=Console(stderr=True), transient=True
     ) as bar:
         task = bar.add_task("waiting for Gong ...", total=None)
 
         def show(now: Progress) -> None:
-            total = None if now.records_to_come is None else now.records + now.records_to_come
-            bar.update(task, completed=now.records, total=total, description=_line(now))
+            bar.update(task, completed=now.records or 0, total=now.total, description=progress_line(now))
 
         yield show
 
 
-def _line(now: Progress) -> str:
-    of = "" if now.records_to_come is None else f" of {now.records + now.records_to_come:,}"
+def progress_line(now: Progress) -> str:
+    """How far a run is, in one line; what matters most comes first, as a narrow terminal cuts the end."""
+    done = "comparing counts" if now.records is None else f"{now.records:,}"
+    about = "" if now.exact else "about "
+    of = f" of {about}{now.total:,} ({(now.records or 0) / now.total:.0%})" if now.total else ""
     left = "" if now.seconds_left is None else f", about {in_words(now.seconds_left)} left"
+    if now.requests_to_come is not None and now.requests_to_come > now.requests_left:
+        left = ", more than today's requests allow"
     return (
-        f"{now.records:,}{of} {now.resource}, {plural(now.windows, 'window')}, {plural(now.requests, 'request')}"
-        f" ({now.rate:.1f} of {now.permitted_rate:g} per second){left}"
+        f"{now.resource}: {done}{of}{left}; {plural(now.requests, 'request')} ({now.rate:.1f} of"
+        f" {now.permitted_rate:g} per second), {now.requests_left:,.0f} left today"
     )
 
 

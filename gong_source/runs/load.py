@@ -55,12 +55,11 @@ _SECONDS_PER_CHUNK = 120.0
 class _SelectedFetch(Fetch[Batch]):
     """A fetch that hands out only the windows that `load_if` picks; `load_if` is called once for each, in time order.
 
-    `records_skipped` counts the records of the other windows, and `on_skipped` is called for each.
+    `on_skipped` is called for each of the other windows.
     """
 
     load_if: LoadIf | None = None
     on_skipped: Report
-    records_skipped = 0
 
     def __next__(self) -> FetchedWindow[Batch]:
         if self._put_back is not None or self.load_if is None:
@@ -69,7 +68,6 @@ class _SelectedFetch(Fetch[Batch]):
             fetched = super().__next__()
             if self.load_if(fetched):
                 return fetched
-            self.records_skipped += fetched.records
             self.on_skipped(fetched, None)
 
 
@@ -150,25 +148,43 @@ def _load_chunks(
 
 
 def _reporter(run: Run, result: ResourceResult, fetch: _SelectedFetch) -> Report:
-    """A function that reports to `run.control`, after each window, how far the run is."""
-    transport, began = run.client.transport, time.monotonic()
+    """A function that reports to `run.control` how far the run is: after each window, and while it waits for one."""
+    transport, began, sent_before = run.client.transport, time.monotonic(), run.client.transport.usage.requests
+    windows = 0
 
-    def report(fetched: FetchedWindow[Batch], package: WindowPackage | None) -> None:
-        records, windows = (package.records, len(package.ledger_rows)) if package else (0, 0)
-        seconds = time.monotonic() - began
+    def report(_fetched: FetchedWindow[Batch] | None = None, package: WindowPackage | None = None) -> None:
+        nonlocal windows
+        if package is not None:
+            windows = result.windows + len(package.ledger_rows)
+        extent, requests = fetch.extent(), transport.usage.requests
         run.control.on_progress(
             Progress(
                 resource=result.resource,
-                records=result.received + records + fetch.records_skipped,
-                records_to_come=fetch.records_to_come(),
-                windows=result.windows + windows,
-                requests=transport.usage.requests,
-                seconds=seconds,
-                rate=transport.usage.requests / max(seconds, 0.001),
+                records=extent.arrived,
+                records_to_come=extent.to_come,
+                requests_to_come=extent.pages_to_come,
+                exact=extent.exact,
+                windows=windows,
+                requests=requests,
+                requests_left=transport.throttle.left(),
+                rate=(requests - sent_before) / max(time.monotonic() - began, 0.001),
                 permitted_rate=transport.throttle.requests_per_second,
-                covered_to=fetched.window.end,
             )
         )
+
+    fetch.on_wait = report
+    return report
+
+
+def counting_reporter(run: Run, resource: Resource) -> Callable[[], None]:
+    """A function that reports to `run.control` that counts are compared."""
+    transport, began, sent_before = run.client.transport, time.monotonic(), run.client.transport.usage.requests
+
+    def report() -> None:
+        requests, left = transport.usage.requests, transport.throttle.left()
+        rate = (requests - sent_before) / max(time.monotonic() - began, 0.001)
+        permitted = transport.throttle.requests_per_second
+        run.control.on_progress(Progress(resource.name, None, None, None, False, 0, requests, left, rate, permitted))
 
     return report
 

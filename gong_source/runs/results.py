@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from gong_source.api.plan import RECORDS_PER_PAGE
 from gong_source.windows import Window, iso
 
 if TYPE_CHECKING:
@@ -43,25 +42,34 @@ def as_json(value: Any) -> Any:
 class Progress:
     """How far a run is with one resource.
 
-    `records_to_come` is None as long as Gong has not given the counts. `rate` is in requests per second.
+    `records` have arrived; None while a verification compares counts. What is to come is None before Gong's first
+    count; it is an estimate unless `exact`.
+    `requests_left` are those that the budgets still allow today. Rates are in requests per second.
     """
 
     resource: str
-    records: int
+    records: int | None
     records_to_come: int | None
+    requests_to_come: float | None
+    exact: bool
     windows: int
     requests: int
-    seconds: float
+    requests_left: float
     rate: float
     permitted_rate: float
-    covered_to: datetime
+
+    @property
+    def total(self) -> int | None:
+        """The records that have arrived and those to come."""
+        if self.records is None or self.records_to_come is None:
+            return None
+        return self.records + self.records_to_come
 
     @property
     def seconds_left(self) -> float | None:
-        """The seconds that the remaining pages take at the rate reached so far."""
-        if self.records_to_come is None:
-            return None
-        return self.records_to_come / RECORDS_PER_PAGE / min(self.rate, self.permitted_rate)
+        """The seconds that the requests to come take at the rate reached so far; None while there is none."""
+        rate = min(self.rate, self.permitted_rate)
+        return None if self.requests_to_come is None or not rate else self.requests_to_come / rate
 
 
 @dataclass(slots=True, kw_only=True)

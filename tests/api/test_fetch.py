@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from gong_source.api.client import Client, Page
 from gong_source.api.endpoints import CALLS
 from gong_source.api.fetch import Fetch, FetchedWindow
+from gong_source.api.plan import Extent
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Transport
 from gong_source.call_time import page_times
@@ -32,6 +33,7 @@ from gong_source.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
+from gong_source.runs.results import Progress
 from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
 from gong_source.windows import Window, subtract
 
@@ -281,7 +283,7 @@ def test_no_range_takes_no_request() -> None:
         fetch: IdsFetch = Fetch(client, CALLS, [], ids_of, page_times)
 
         assert list(fetch) == []
-        assert fetch.records_to_come() == 0
+        assert fetch.extent() == Extent(0, 0, 0, exact=True)
         assert simulator.requests == []
         client.transport.close()
 
@@ -539,15 +541,34 @@ def test_look_ahead_is_bounded() -> None:
         assert len(list(fetch)) == 59
 
 
-def test_records_to_come() -> None:
-    """Once Gong has given the totals, the fetch knows how many calls are still to come."""
+def test_extent_counts_what_arrived_and_what_is_to_come() -> None:
+    """Before the first count nothing is known; once Gong has counted all, the fetch knows what is still to come."""
     with Simulator(calls_in(0, 1), UNLIMITED) as simulator, fetching(simulator, month(0), month(1)) as fetch:
-        assert fetch.records_to_come() is None
+        assert fetch.extent() == Extent(0, None, None, exact=False)
         next(fetch)
-        wait_until(lambda: fetch.records_to_come() is not None)
-        assert fetch.records_to_come() == 250
+        wait_until(lambda: fetch.extent() == Extent(500, 0, 0, exact=True))
         next(fetch)
-        assert fetch.records_to_come() == 0
+        assert fetch.extent() == Extent(500, 0, 0, exact=True)
+
+
+@pytest.mark.parametrize("calls", [900, 5000, 20_000])
+def test_time_left_is_right_to_a_third_after_a_fifth_of_a_run(calls: int) -> None:
+    """On an even tenant, the time left that is shown lies within a third of the time that the rest really takes."""
+    ticks, shown = _Ticks(), None
+    tenant = Tenant.generate(calls, start=JANUARY, end=NEXT, seed=1)
+    with Simulator(tenant, UNLIMITED) as simulator, fetching(simulator, ticks=ticks) as fetch:
+        began = ticks.now
+        for _ in fetch:
+            extent, requests = fetch.extent(), fetch.client.transport.usage.requests
+            rate = requests / max(ticks.now - began, 0.001)
+            to_come = extent.to_come, extent.pages_to_come
+            progress = Progress("calls", extent.arrived, *to_come, extent.exact, 0, requests, 1e4, rate, 3.0)
+            if shown is None and extent.arrived >= calls / 5:
+                shown, at, total = progress.seconds_left, ticks.now, progress.total
+
+    assert shown is not None
+    assert total == pytest.approx(calls, rel=0.15)
+    assert shown == pytest.approx(ticks.now - at, rel=1 / 3)
 
 
 def test_close_leaves_no_thread_busy() -> None:

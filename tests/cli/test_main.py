@@ -7,23 +7,27 @@ import gc
 import json
 import logging
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from tenants import END, QUARTER_BEGINS, nine_windows
+from tenants import END, QUARTER_BEGINS, days_ago, nine_windows
 
 from gong_source.cli.commands import COMMANDS
 from gong_source.cli.main import main
+from gong_source.cli.text import progress_line
+from gong_source.runs.results import Progress
 from gong_source.simulator import Fault, Tenant
 from gong_source.warehouse import warehouse
 from gong_source.windows import iso
@@ -709,6 +713,72 @@ def test_resources_option_chooses_what_is_loaded(serve: Serve, command: Command)
     assert {request.path for request in simulator.requests} == {"/v2/users", "/v2/workspaces"}
     assert list(json.loads(status)["resources"]) == ["workspaces"]
     assert "users: clean. Gong lists 3 users and the warehouse has all of them" in verified
+
+
+@pytest.mark.parametrize(
+    ("to_come", "exact", "left", "shown"),
+    [
+        (None, False, 9963, "calls: 1,200; 37 requests (2.5 of 3 per second), 9,963 left today"),
+        (
+            18_800,
+            False,
+            9963,
+            "calls: 1,200 of about 20,000 (6%), about 1 minute 15 seconds left;"
+            " 37 requests (2.5 of 3 per second), 9,963 left today",
+        ),
+        (
+            0,
+            True,
+            1,
+            "calls: 1,200 of 1,200 (100%), about 0 seconds left; 37 requests (2.5 of 3 per second), 1 left today",
+        ),
+        (
+            18_800,
+            True,
+            5,
+            "calls: 1,200 of 20,000 (6%), more than today's requests allow;"
+            " 37 requests (2.5 of 3 per second), 5 left today",
+        ),
+    ],
+)
+def test_progress_says_how_much_and_how_long(to_come: int | None, exact: bool, left: int, shown: str) -> None:
+    """Records of the total, marked "about" while it is estimated, the time left, requests used and left."""
+    pages = None if to_come is None else to_come / 100
+    assert "calls: comparing counts; 37 requests" in progress_line(
+        Progress("calls", None, None, None, exact, 0, 37, left, 2.5, 3.0)
+    )
+    assert progress_line(Progress("calls", 1200, to_come, pages, exact, 3, 37, left, 2.5, 3.0)) == shown
+
+
+def test_progress_on_a_terminal_has_total_and_time_left(serve: Serve, own_place: Path) -> None:
+    """From the first seconds on: a bar, percent, the total, requests left of the day, and the time left."""
+    tenant = Tenant.generate(3000, start=days_ago(100), end=END, seed=3)
+    environment = environment_for(serve(tenant), COLUMNS="160", TERM="xterm") | {
+        "SOURCES__GONG__START_DATE": iso(days_ago(100)),
+        "SOURCES__GONG__REQUESTS_PER_SECOND": "15",
+    }
+    terminal, other_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gong_source.cli", "sync"],
+        env=os.environ | environment,
+        cwd=own_place,
+        stdout=subprocess.DEVNULL,
+        stderr=other_end,
+    )
+    os.close(other_end)
+    shown = b""
+    with suppress(OSError):  # Linux's way to say that the other end is closed
+        while data := os.read(terminal, 65536):
+            shown += data
+    os.close(terminal)
+
+    assert process.wait() == 0
+    text = shown.decode()
+    first = re.search(r"calls: ([\d,]+) of about ([\d,]+) \(\d+%\), about [\w. ]+ left; [\d,]+ requests", text)
+    assert first is not None
+    assert int(first[1].replace(",", "")) < 2000
+    assert 1500 < int(first[2].replace(",", "")) < 6000
+    assert re.search(r"9,9\d\d left today", text)
 
 
 def test_check_shows_one_line_for_each_resource(serve: Serve, command: Command) -> None:

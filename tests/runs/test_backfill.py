@@ -226,7 +226,8 @@ def test_stop_event_ends_the_run_and_keeps_what_was_fetched(serve: Serve, settin
 
     def stop_soon(progress: Any) -> None:
         seen.append(progress)
-        stopped.set()
+        if progress.windows:
+            stopped.set()
 
     control = Control(stopped=stopped, on_progress=stop_soon)
     first = backfill(QUARTER_BEGINS, END, settings=settings_for(simulator), control=control)
@@ -235,6 +236,6 @@ def test_stop_event_ends_the_run_and_keeps_what_was_fetched(serve: Serve, settin
 
     assert (first.status, first.interrupted) == ("paused", True)
     assert 0 < first.calls_received < len(tenant)
-    assert seen[0].records > 0
+    assert seen[-1].records > 0
     assert second.status == "done"
     assert ids() == sorted(tenant.calls)

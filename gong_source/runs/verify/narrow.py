@@ -22,7 +22,7 @@ from gong_source.errors import UnexpectedAnswer
 from gong_source.windows import Window, cut, intersect, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from gong_source.api.client import Client
@@ -81,11 +81,12 @@ class Counted:
 
 @dataclass(slots=True)
 class Counter:
-    """Counts the records of windows, in Gong and in the warehouse."""
+    """Counts the records of windows, in Gong and in the warehouse; `on_counted` is called after each window."""
 
     warehouse: Warehouse
     client: Client
     resource: Resource
+    on_counted: Callable[[], None] = lambda: None
 
     @property
     def asked(self) -> int:
@@ -94,8 +95,11 @@ class Counter:
 
     def count(self, windows: Sequence[Window]) -> list[Counted]:
         """The counts of `windows`; one request each."""
+        listed = []
         with ThreadPoolExecutor(_AT_ONCE, "gong-count") as pool:
-            listed = list(pool.map(self._listed, windows))
+            for count in pool.map(self._listed, windows):
+                listed.append(count)
+                self.on_counted()
         return [Counted(*parts) for parts in zip(windows, listed, self._stored(windows), strict=True)]
 
     def part(self, whole: Counted, cuts: Sequence[datetime]) -> list[Counted]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gong_source.deletions import too_many_missing
-from gong_source.runs.load import load_windows
+from gong_source.runs.load import counting_reporter, load_windows
 from gong_source.runs.results import Difference, ResourceResult
 from gong_source.runs.verify.compare import Comparison
 from gong_source.runs.verify.losses import windows_with_losses
@@ -52,7 +52,7 @@ def verify_windows(run: Run, resource: Resource, result: Verification, terms: Te
     A record that moved looks deleted where it was, until the window that it moved to is found to differ too. `moment`
     goes into `deleted_at`. Raises what requests and loads raise; what was found before that is in `result`.
     """
-    counter = Counter(run.warehouse, run.client, resource)
+    counter = Counter(run.warehouse, run.client, resource, counting_reporter(run, resource))
     whole = counter.count(result.ranges)
     listed = result.listed = sum(counted.listed for counted in whole)
     stored = result.stored = sum(counted.stored for counted in whole)
@@ -62,7 +62,7 @@ def verify_windows(run: Run, resource: Resource, result: Verification, terms: Te
         result.windows = [_counted_only(resource, counted, "refused") for counted in whole if counted.differs]
         return
     for _ in range(_ROUNDS):
-        if not _round(run, resource, result, terms, whole, moment) or terms.deep:
+        if not _round(run, counter, result, terms, whole, moment) or terms.deep:
             return
         whole = counter.count(result.ranges)
         awaited = sum(found.unsettled - found.surplus for found in result.windows if found.unsettled)
@@ -72,13 +72,14 @@ def verify_windows(run: Run, resource: Resource, result: Verification, terms: Te
 
 
 def _round(
-    run: Run, resource: Resource, result: Verification, terms: Terms, whole: Sequence[Counted], moment: datetime
+    run: Run, counter: Counter, result: Verification, terms: Terms, whole: Sequence[Counted], moment: datetime
 ) -> bool:
     """Finds what differs and, in a repair, loads and marks it; whether there is a reason for another round.
 
     What a round that ends early has compared is repaired as well.
     """
-    windows = _suspicious(run, resource, result, terms, whole)
+    resource = counter.resource
+    windows = _suspicious(run, counter, result, terms, whole)
     comparison = Comparison(run.warehouse, resource, run.client.workspace_id, terms.repair)
     load = ResourceResult(resource.name, [piece for counted in windows for piece in _pieces(counted, terms)])
     load_windows(run, resource, load, mode="repair", load_if=comparison.compare, small=not terms.deep)
@@ -101,7 +102,7 @@ def _round(
 
 
 def _suspicious(
-    run: Run, resource: Resource, result: Verification, terms: Terms, whole: Sequence[Counted]
+    run: Run, counter: Counter, result: Verification, terms: Terms, whole: Sequence[Counted]
 ) -> Sequence[Counted]:
     """The windows to fetch and compare: all of them if `deep`, else those that differ or may differ.
 
@@ -109,8 +110,9 @@ def _suspicious(
     """
     if terms.deep:
         return whole
+    resource = counter.resource
     losses = windows_with_losses(run.warehouse, resource)
-    windows = narrow(Counter(run.warehouse, run.client, resource), whole, losses, terms.most_requests)
+    windows = narrow(counter, whole, losses, terms.most_requests)
     if terms.repair:
         return windows
     large = [counted for counted in windows if counted.pages > _MOST_PAGES_TO_REPORT]

@@ -45,6 +45,7 @@ from gong_source.windows import iso, now, split
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gong_source.runs.results import Progress
     from gong_source.settings import GongSettings
     from gong_source.simulator import Simulator
 
@@ -501,7 +502,7 @@ import os, signal
 from gong_source import Control, verify
 
 def die(progress):
-    if progress.records >= 3000:
+    if (progress.records or 0) >= 4000:
         os.kill(os.getpid(), signal.SIGKILL)
 
 verify(repair=True, deep=True, control=Control(on_progress=die))
@@ -531,7 +532,12 @@ def test_a_stopped_repair_marks_what_it_compared(serve: Serve, settings_for: Set
     for call_id in ids[::1000]:
         tenant.delete(call_id)
     control = Control()
-    stopping = Control(control.stopped, None, lambda progress: control.stopped.set())
+
+    def stop_after_a_window(progress: Progress) -> None:
+        if (progress.records or 0) > 2500:
+            control.stopped.set()
+
+    stopping = Control(control.stopped, None, stop_after_a_window)
 
     stopped = verify(settings=settings, repair=True, deep=True, control=stopping)
 
