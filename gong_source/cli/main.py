@@ -11,7 +11,6 @@ import gc
 import json
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
+    """Runs one command and returns its exit code; an interrupt before a run, or a second one, is raised."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the program that started this one
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for the rest of the process
@@ -36,9 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         return COMMANDS[args.command](args)
-    except KeyboardInterrupt:  # before a run takes over the signal, or after a second one
-        print("gong-source: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
     except ConfigurationError as error:
         return _fail(args, error, USAGE)
     except QuotaExhausted as error:
@@ -79,7 +75,3 @@ def _as_json(args: argparse.Namespace, error: GongError | OSError, status: str) 
         "error": type(error).__name__,
         "retry_at": retry_at.isoformat().replace("+00:00", "Z") if retry_at else None,
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -24,7 +24,6 @@ import duckdb
 import pytest
 from tenants import END, QUARTER_BEGINS, days_ago, nine_windows
 
-from gong_source.cli.commands import COMMANDS
 from gong_source.cli.main import main
 from gong_source.cli.text import progress_line
 from gong_source.runs.results import Progress
@@ -689,15 +688,24 @@ def test_misspelt_settings_get_a_warning(serve: Serve) -> None:
     ]
 
 
-def test_ctrl_c_before_the_run_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupt while a command is still starting ends with exit code 130, without a traceback."""
+@pytest.mark.parametrize("module", ["argparse", "gong_source.cli.parser", "dlt", "duckdb"])
+def test_ctrl_c_before_the_run_is_one_line(module: str) -> None:
+    """An interrupt while a command still imports its modules ends with exit code 130, without a traceback."""
+    code = f"""
+import importlib.abc, sys
+class Interrupted(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.modules.pop({module!r}, None)
+sys.meta_path.insert(0, Interrupted())
+sys.argv = ["gong-source", "status"]
+from gong_source.cli.__main__ import main
+sys.exit(main())
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    def interrupted(_args: object) -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setitem(COMMANDS, "status", interrupted)
-
-    assert command("status") == (130, "", "gong-source: interrupted\n")
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "gong-source: interrupted\n")
 
 
 def test_resources_option_chooses_what_is_loaded(serve: Serve, command: Command) -> None:
