@@ -37,6 +37,10 @@ _REQUESTS_PER_DIFFERENCE = 22
 # An equal window is halved if this many hidden pairs may be expected in it. Of simulated tables with 18 random damages
 # among 100,000 records, 38 of 40 were repaired whole; a higher value costs less and finds less.
 _PAIRS_FOR_A_REQUEST = 0.001
+# If the equal windows have no more pages than this, or than requests were spent, all are fetched.
+_FEW_PAGES = 60
+# So many of the largest equal windows are halved in any case, once something differs.
+_LEAST_TO_HALVE = 24
 # Missing records alone are a weak sign of surplus ones: so many pairs for each difference.
 _PAIRS_PER_DIFFERENCE = 0.125
 # One window with known losses takes at most this part of the requests: 1 in 20. There are at most so many in 18.
@@ -170,13 +174,17 @@ def narrow(
 
 @dataclass(slots=True)
 class _Search:
-    """A search: `found` are windows to fetch, `equal` those that look equal, `known` how many differences are."""
+    """A search: `found` are windows to fetch, `equal` those that look equal, `known` how many differences are.
+
+    `halved` counts the equal windows that were halved.
+    """
 
     counter: Counter
     most: int
     known: int
     found: list[Counted]
     equal: set[Counted] = field(default_factory=set)
+    halved: int = 0
 
     def cut(self, batch: Sequence[Counted]) -> None:
         """Halves the windows of `batch` that differ, until fetching them is cheaper."""
@@ -193,26 +201,38 @@ class _Search:
 
     def halve_equal(self) -> None:
         """Halves windows that look equal, or fetches them where that is as cheap; halves that differ are cut too."""
-        while largest := self._worth_halving():
+        while self.equal and (left := self._requests_left()) > 0:
+            cheap = max(_FEW_PAGES, self.counter.asked + _pages(self.found))
+            if _pages(self.equal) <= min(left, cheap):  # certainty for no more than doubt has cost
+                self.found += self.equal
+                return
+            # At most half of the requests: what these windows show takes requests too.
+            number = min(left // 2 + 1, max(self._likely_windows(), _LEAST_TO_HALVE - self.halved))
+            largest = heapq.nlargest(number, self.equal, key=lambda counted: (counted.size, counted.window))
+            if not largest:
+                return
+            self.halved += number
             self.equal.difference_update(largest)
             self.found += [counted for counted in largest if counted.pages == 1]
             self.cut(self.counter.halve([counted for counted in largest if not counted.small]))
 
-    def _worth_halving(self) -> list[Counted]:
-        """The windows that look equal and are likely enough to hide a pair, the largest first."""
-        missing = max(self.known, sum(counted.listed > counted.stored for counted in self.found))
+    def _differences(self) -> tuple[int, int]:
+        """How many windows with missing records are known, and how many with surplus ones."""
+        missing = sum(counted.listed > counted.stored for counted in self.found)
         surplus = sum(counted.listed < counted.stored for counted in self.found)
-        allowed = min(self.most, _REQUESTS_WHEN_CLEAN + _REQUESTS_PER_DIFFERENCE * (missing + surplus))
-        left = allowed - self.counter.asked - _pages(self.found)
-        smallest = 0.0
-        if missing + surplus:
-            pairs = missing * surplus + _PAIRS_PER_DIFFERENCE * (missing + surplus)
-            everything = sum(counted.size for counted in (*self.equal, *self.found))
-            smallest = everything * math.sqrt(_PAIRS_FOR_A_REQUEST / pairs)
-        likely = [counted for counted in self.equal if counted.size >= smallest]
-        # At most half of the requests: what these windows show takes requests too.
-        most = left // 2 + 1 if left > 0 else 0
-        return heapq.nlargest(most, likely, key=lambda counted: (counted.size, counted.window))
+        return max(self.known, missing), surplus
+
+    def _requests_left(self) -> int:
+        """The requests that the differences so far justify, less those sent and those that fetching takes."""
+        allowed = _REQUESTS_WHEN_CLEAN + _REQUESTS_PER_DIFFERENCE * sum(self._differences())
+        return min(self.most, allowed) - self.counter.asked - _pages(self.found)
+
+    def _likely_windows(self) -> int:
+        """How many of the windows that look equal are likely enough to hide a pair."""
+        missing, surplus = self._differences()
+        pairs = missing * surplus + _PAIRS_PER_DIFFERENCE * (missing + surplus)
+        everything = sum(counted.size for counted in (*self.equal, *self.found))
+        return sum(pairs * (counted.size / everything) ** 2 >= _PAIRS_FOR_A_REQUEST for counted in self.equal)
 
 
 def _pages(windows: Iterable[Counted]) -> int:

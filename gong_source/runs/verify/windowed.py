@@ -106,7 +106,7 @@ def _suspicious(
 ) -> Sequence[Counted]:
     """The windows to fetch and compare: all of them if `deep`, else those that differ or may differ.
 
-    Without a repair, large windows that differ are put into `result` by their counts alone.
+    Without a repair, large windows whose counts differ are put into `result` by their counts alone.
     """
     if terms.deep:
         return whole
@@ -115,9 +115,9 @@ def _suspicious(
     windows = narrow(counter, whole, losses, terms.most_requests)
     if terms.repair:
         return windows
-    large = [counted for counted in windows if counted.pages > _MOST_PAGES_TO_REPORT]
-    result.windows += [_counted_only(resource, counted, "differs") for counted in large if counted.differs]
-    return [counted for counted in windows if counted.pages <= _MOST_PAGES_TO_REPORT]
+    large = [counted for counted in windows if counted.differs and counted.pages > _MOST_PAGES_TO_REPORT]
+    result.windows += [_counted_only(resource, counted, "differs") for counted in large]
+    return [counted for counted in windows if counted not in large]
 
 
 def _take_over(load: ResourceResult, result: Verification) -> None:

@@ -483,9 +483,11 @@ def test_a_repair_that_the_quota_ends_is_finished_by_the_next(
         assert [i for i in right if i in before and i not in held] == []
 
     assert verify(settings=settings, repair=True, deep=deep).outcome == "repaired"
-    assert table() == right
     outcomes = rows("select outcome from gong.verifications order by started_at, finished_at")
     assert outcomes == [("paused",)] * 3 + [("repaired",)]
+    # counts cannot show a pair of a missing and a surplus call
+    assert deep or verify(settings=settings, repair=True, deep=True).status == "done"
+    assert table() == right
 
 
 def test_a_used_up_quota_exits_with_4(serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch) -> None:
