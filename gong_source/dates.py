@@ -31,6 +31,11 @@ _UNIT = r"(?P<number>\d{1,6})\s*(?P<unit>second|minute|hour|day|week|month|year)
 _RELATIVE = re.compile(rf"(?P<base>now|today|yesterday|tomorrow)(?:\s*(?P<sign>[+-])\s*{_UNIT})?", re.IGNORECASE)
 _AGO = re.compile(rf"{_UNIT}\s+ago", re.IGNORECASE)
 # Seconds below an hour, minutes below a day, hours beyond.
+_DURATION_PART = re.compile(
+    r"(\d{1,6}(?:\.\d{1,3})?)\s*(minutes?|min|m|hours?|h|days?|d|weeks?|w|seconds?|s)(?![a-z])", re.IGNORECASE
+)
+_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern}\s*)+", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _ROUNDED_TO = ((3600, 1), (86_400, 60), (math.inf, 3600))
 _DAYS_FROM_TODAY = {"today": 0, "yesterday": -1, "tomorrow": 1}
 
@@ -149,6 +154,13 @@ def check_zone(zone: str, name: str = "time_zone") -> str:
         hint = f"did you mean {' or '.join(known[match] for match in near)}?" if near else "write Europe/Berlin"
         raise ConfigurationError(f"{name}: {zone!r} is not a time zone; {hint}")
     return found
+
+
+def read_duration(text: str, name: str) -> float:
+    """The seconds of a duration such as `6h`, `90 minutes` or `1d 12h`; raises `ConfigurationError`."""
+    if not _DURATION.fullmatch(text.strip()):
+        raise ConfigurationError(f"{name}: {text!r} is not a duration; write it like 6h, 90 minutes or 1d 12h")
+    return sum(float(number) * _SECONDS[unit[0].lower()] for number, unit in _DURATION_PART.findall(text))
 
 
 def in_words(seconds: float) -> str:

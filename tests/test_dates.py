@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gong_source.dates import check_zone, in_words, parse
+from gong_source.dates import check_zone, in_words, parse, read_duration
 from gong_source.errors import ConfigurationError
 
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - what a user may hand over
@@ -282,3 +282,26 @@ def test_pendulum_is_imported_late() -> None:
     """`--help` and the import of the package must not wait for pendulum."""
     code = "import sys, gong_source.dates; assert 'pendulum' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("6h", 21_600),
+        ("90 minutes", 5400),
+        ("1d 12h", 129_600),
+        ("1h30m", 5400),
+        ("0.5 hours", 1800),
+        (" 2W ", 1_209_600),
+    ],
+)
+def test_duration_is_read_as_people_write_it(text: str, seconds: float) -> None:
+    """A number and a unit, in short or in full, once or more."""
+    assert read_duration(text, "--max-age") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "6", "h", "6 parsecs", "-1h", "6h ago", "1e9h", "6 h x"])
+def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
+    """The message names the option and shows how to write it."""
+    with pytest.raises(ConfigurationError, match=r"--max-age.*write it like 6h, 90 minutes or 1d 12h"):
+        read_duration(text, "--max-age")

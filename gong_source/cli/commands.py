@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from gong_source.cli import text
+from gong_source.cli import progress, text
 
 if TYPE_CHECKING:
     import argparse
@@ -41,9 +41,9 @@ def sync(args: argparse.Namespace) -> int:
 
     settings = _settings(args, verify_days=args.verify_days)
     _check_publish(args)
-    with _stop_on_signals() as (stopped, signals), text.progress() as show:
+    with _stop_on_signals() as (stopped, signals), progress.progress() as show:
         result = run_sync(
-            _target(args), settings=settings, control=Control(stopped, args.max_requests, show, text.note)
+            _target(args), settings=settings, control=Control(stopped, args.max_requests, show, progress.note)
         )
     _publish(args, result)
     return _finish(args, result, text.load_text(result), signals)
@@ -64,8 +64,8 @@ def backfill(args: argparse.Namespace) -> int:
         _print(args, plan.as_json(), text.plan_text(plan))
         return DONE
     _check_publish(args)
-    with _stop_on_signals() as (stopped, signals), text.progress() as show:
-        control = Control(stopped, args.max_requests, show, text.note)
+    with _stop_on_signals() as (stopped, signals), progress.progress() as show:
+        control = Control(stopped, args.max_requests, show, progress.note)
         result = run_backfill(start, end, _target(args), refresh=args.refresh, settings=settings, control=control)
     _publish(args, result)
     return _finish(args, result, text.load_text(result), signals)
@@ -78,7 +78,7 @@ def verify(args: argparse.Namespace) -> int:
 
     _check_publish(args)
     settings = _settings(args)
-    with _stop_on_signals() as (stopped, signals), text.progress() as show:
+    with _stop_on_signals() as (stopped, signals), progress.progress() as show:
         result = run_verify(
             _target(args),
             start=_time(args.start, "--from", settings) if args.start else None,
@@ -87,7 +87,7 @@ def verify(args: argparse.Namespace) -> int:
             deep=args.deep,
             accept_deletions=args.accept_deletions,
             settings=settings,
-            control=Control(stopped, args.max_requests, show, text.note),
+            control=Control(stopped, args.max_requests, show, progress.note),
         )
     _publish(args, result)
     return _finish(args, result, text.verify_text(result), signals)
@@ -95,13 +95,18 @@ def verify(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """Shows what the warehouse has."""
+    from gong_source.dates import read_duration
     from gong_source.runs.status import status as run_status
     from gong_source.settings import resolve_without_key
 
     settings = resolve_without_key(workspace_id=args.workspace_id, resources=args.resources)
-    result = run_status(_target(args), settings=settings)
+    most = read_duration(args.max_age, "--max-age") if args.max_age else None
+    result = run_status(_target(args), settings=settings, max_age_seconds=most)
     _print(args, result.as_json(), text.status_text(result))
-    return DONE
+    if result.message is None:
+        return DONE
+    progress.note(f"gong-source: {result.message}")
+    return INCOMPLETE
 
 
 def tables(args: argparse.Namespace) -> int:

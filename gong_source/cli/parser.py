@@ -89,6 +89,7 @@ def build_parser(*, simulate: bool = True) -> Parser:
     _add_options(backfill, *_LOAD_OPTIONS)
     _add_verify(commands)
     status = _command(commands, "status", "show what the warehouse has; sends no request")
+    status.add_argument("--max-age", metavar="AGE", help="exit with 3 if a resource is older, for example 6h")
     _add_options(status, "--resources", *_TARGET_OPTIONS, "--workspace-id")
     tables = _command(commands, "tables", "list what can be loaded: resources, scopes, tables and columns")
     tables.add_argument("--markdown", action="store_true", help="as a page in Markdown")

@@ -1,10 +1,7 @@
-"""What people read: results as text on stdout, progress and notes on stderr."""
+"""What people read on stdout: results as text."""
 
 from __future__ import annotations
 
-import sys
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gong_source.dates import in_words
@@ -12,82 +9,27 @@ from gong_source.resources import RESOURCES
 from gong_source.windows import iso, whole_second
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from gong_source.resources.declare import Resource, Table
     from gong_source.runs.backfill import Plan
     from gong_source.runs.check import CheckResult
     from gong_source.runs.demo import DemoResult
-    from gong_source.runs.results import Difference, LoadResult, Progress, ResourceResult, Verification, VerifyResult
+    from gong_source.runs.results import Difference, LoadResult, ResourceResult, Verification, VerifyResult
     from gong_source.runs.status import ResourceStatus, StatusResult
     from gong_source.runs.tables import Dictionary
     from gong_source.warehouse.arrivals import Delays
     from gong_source.warehouse.ledger import Verified
     from gong_source.windows import Window
 
-_SECONDS_BETWEEN_LINES = 30.0
 _MOST_LINES = 50
 _MOST_WINDOWS_SHOWN = 5
-
-
-def note(text: str) -> None:
-    """Prints one line for the person who started the run."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:
     """The number with its noun: `1 window`, `1,234 windows`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[Progress], None]]:
-    """Shows progress on stderr: a bar on a terminal, else one line every half minute."""
-    if sys.stderr.isatty():
-        with _bar() as show:
-            yield show
-        return
-    last = time.monotonic()
-
-    def line(now: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            note(progress_line(now))
-
-    yield line
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    with Bar(
-        BarColumn(bar_width=20), TextColumn("{task.description}"), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("waiting for Gong ...", total=None)
-
-        def show(now: Progress) -> None:
-            bar.update(task, completed=now.records or 0, total=now.total, description=progress_line(now))
-
-        yield show
-
-
-def progress_line(now: Progress) -> str:
-    """How far a run is, in one line; what matters most comes first, as a narrow terminal cuts the end."""
-    done = "comparing counts" if now.records is None else f"{now.records:,}"
-    about = "" if now.exact else "about "
-    of = f" of {about}{now.total:,} ({(now.records or 0) / now.total:.0%})" if now.total else ""
-    left = "" if now.seconds_left is None else f", about {in_words(now.seconds_left)} left"
-    if now.requests_to_come is not None and now.requests_to_come > now.requests_left:
-        left = ", more than today's requests allow"
-    return (
-        f"{now.resource}: {done}{of}{left}; {plural(now.requests, 'request')} ({now.rate:.1f} of"
-        f" {now.permitted_rate:g} per second), {now.requests_left:,.0f} left today"
-    )
 
 
 def check_text(result: CheckResult) -> str:
@@ -206,9 +148,17 @@ def status_text(result: StatusResult) -> str:
         ("mixed tenants", f"{', '.join(tenant.hosts)}: {tenant.rows:,} rows; to remove them: {tenant.delete}")
         for tenant in result.tenants
     ]
+    facts += [(part.name, _freshness(part)) for part in result.resources.values()]
     for part in result.resources.values():
         facts += [("", ""), *_resource_facts(part)]
     return "\n".join(f"{name:<15}{value}".rstrip() for name, value in facts)
+
+
+def _freshness(part: ResourceStatus) -> str:
+    """How current a resource is, in one line."""
+    if part.current_to is None or part.age_seconds is None:
+        return "nothing loaded yet"
+    return f"{part.rows:,} rows, current to {_time(part.current_to)}, {in_words(part.age_seconds)} ago"
 
 
 def _resource_facts(part: ResourceStatus) -> list[tuple[str, str]]:

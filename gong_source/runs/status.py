@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gong_source.dates import in_words
+from gong_source.resources import RESOURCES
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
 from gong_source.warehouse.arrivals import Delays, read_delays
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 class ResourceStatus:
     """The state of one resource; times are UTC, None where there is nothing to say.
 
-    `rows` are those of its table, `deleted` those that Gong no longer lists. `lookback` is what the next sync fetches
+    `rows` are those of its table, `deleted` those that Gong no longer lists. `current_to` is the time up to which it is
+    covered, or of its last snapshot, and `age_seconds` how long ago that was. `lookback` is what the next sync fetches
     again. `verified` is the last verification, `arrivals` says how late records arrived lately.
     """
 
@@ -42,6 +45,8 @@ class ResourceStatus:
     last_run: datetime | None
     last_run_mode: str | None
     verified: Verified | None
+    current_to: datetime | None = None
+    age_seconds: float | None = None
     first_record: datetime | None = None
     last_record: datetime | None = None
     watermark: datetime | None = None
@@ -57,7 +62,8 @@ class ResourceStatus:
 class StatusResult:
     """The state of a dataset and of its resources; times are UTC. `exists` is false before the first load.
 
-    `tenants` is empty, unless rows of several Gong tenants lie in one table.
+    `tenants` is empty, unless rows of several Gong tenants lie in one table. `message` names the resources that are
+    older than the caller allows.
     """
 
     place: str
@@ -66,17 +72,22 @@ class StatusResult:
     requests_today: int
     resources: dict[str, ResourceStatus]
     tenants: list[TenantRows] = field(default_factory=list)
+    message: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON's types, times in RFC 3339; the facts about calls also stand at the top."""
         plain: dict[str, Any] = as_json(self)
         calls = {name: value for name, value in plain["resources"].get("calls", {}).items() if name != "name"}
-        return {"command": "status", "status": "done", **calls, **plain}
+        return {"command": "status", "status": "incomplete" if self.message else "done", **calls, **plain}
 
 
-def status(target: Target | None = None, *, settings: GongSettings | None = None) -> StatusResult:
+def status(
+    target: Target | None = None, *, settings: GongSettings | None = None, max_age_seconds: float | None = None
+) -> StatusResult:
     """What the dataset has of the chosen resources, without a request to Gong.
 
+    With `max_age_seconds`, `message` names the resources that are not current to so long ago. A snapshot may be older
+    by `snapshot_hours`, as no sync reads it before.
     `settings` default to dlt's configuration; they need no access key. Raises `ConfigurationError`, or
     `DestinationFailed` if the dataset cannot be read.
     """
@@ -87,7 +98,26 @@ def status(target: Target | None = None, *, settings: GongSettings | None = None
         used = requests_today(warehouse)
         parts = {resource.name: _status(warehouse, resource, settings) for resource in settings.chosen}
         tenants = [found for resource in settings.chosen for found in tenants_in(warehouse, resource)]
-    return StatusResult(warehouse.place, target.dataset, exists, used, parts, tenants)
+    message = _too_old(parts, settings, max_age_seconds)
+    return StatusResult(warehouse.place, target.dataset, exists, used, parts, tenants, message)
+
+
+def _too_old(parts: dict[str, ResourceStatus], settings: GongSettings, allowed: float | None) -> str | None:
+    """What is older than allowed, in words."""
+    if allowed is None:
+        return None
+    old = []
+    for part in parts.values():
+        extra = 0.0 if RESOURCES[part.name].windowed else settings.snapshot_hours * 3600
+        if part.age_seconds is None:
+            old.append(f"{part.name}: nothing is loaded yet")
+        elif part.age_seconds > allowed + extra:
+            old.append(f"{part.name} is current to {in_words(part.age_seconds)} ago, not {in_words(allowed + extra)}")
+    return "; ".join(old) or None
+
+
+def _age(current_to: datetime | None) -> float | None:
+    return None if current_to is None else max(0.0, (now() - utc(current_to)).total_seconds())
 
 
 def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) -> ResourceStatus:
@@ -96,7 +126,8 @@ def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) ->
         counted = warehouse.query(f"select count(*), count(deleted_at) from {{dataset}}.{resource.table.name}")
         rows, deleted = counted[0] if counted else (0, 0)
         last = last_snapshot(warehouse, resource)
-        return ResourceStatus(resource.name, int(rows), int(deleted), last, "snapshot" if last else None, verified)
+        mode = "snapshot" if last else None
+        return ResourceStatus(resource.name, int(rows), int(deleted), last, mode, verified, last, _age(last))
     ledger = read_ledger(warehouse, resource, settings.workspace_id)
     column = resource.time_column
     counted = warehouse.query(
@@ -111,6 +142,8 @@ def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) ->
         last_run=last_entry.fetched_at if last_entry else None,
         last_run_mode=last_entry.mode if last_entry else None,
         verified=verified,
+        current_to=ledger.watermark,
+        age_seconds=_age(ledger.watermark),
         first_record=utc(first) if first else None,
         last_record=utc(latest) if latest else None,
         watermark=ledger.watermark,

@@ -25,7 +25,7 @@ import pytest
 from tenants import END, QUARTER_BEGINS, days_ago, nine_windows
 
 from gong_source.cli.main import main
-from gong_source.cli.text import progress_line
+from gong_source.cli.progress import progress_line
 from gong_source.runs.results import Progress
 from gong_source.simulator import Fault, Tenant
 from gong_source.warehouse import warehouse
@@ -156,6 +156,30 @@ def test_status_reads_the_warehouse_without_a_request_or_a_key(serve: Serve, com
     assert result["last_run_mode"] == "sync"
     assert "300" in text
     assert len(simulator.requests) == sent
+
+
+def test_status_tells_a_probe_whether_each_resource_is_current(serve: Serve, command: Command) -> None:
+    """--max-age: exit 0 while all are current, else 3 with the old ones on stderr; a snapshot may be a day older."""
+    simulator = serve(Tenant(users=2))
+    both = {"SOURCES__GONG__RESOURCES": "calls,users"}
+    empty = command("status", "--max-age", "6h", **both)
+    assert command("sync", simulator=simulator, **both)[0] == 0
+    current = command("status", "--max-age", "6h", **both)
+    with duckdb.connect("gong_calls.duckdb") as connection:
+        connection.execute("update gong.fetched_windows set fetched_at = fetched_at - interval 20 hours")
+        connection.execute("update gong.fetched_windows set watermark = watermark - interval 20 hours")
+    code, out, err = command("status", "--max-age", "6 hours", "--json", **both)
+
+    assert (empty[0], empty[2]) == (3, "gong-source: calls: nothing is loaded yet; users: nothing is loaded yet\n")
+    assert (current[0], current[2]) == (0, "")
+    assert re.search(r"^calls +0 rows, current to \S+, [\d.]+ seconds? ago$", current[1], re.MULTILINE)
+    assert re.search(r"^users +2 rows, current to \S+, [\d.]+ seconds? ago$", current[1], re.MULTILINE)
+    assert (code, err) == (3, "gong-source: calls is current to 20 hours ago, not 6 hours\n")
+    assert json.loads(out)["status"] == "incomplete"
+    assert command("status", "--max-age", "soon")[::2] == (
+        2,
+        "gong-source: --max-age: 'soon' is not a duration; write it like 6h, 90 minutes or 1d 12h\n",
+    )
 
 
 def test_status_without_a_dataset_says_so(command: Command) -> None:
