@@ -144,6 +144,9 @@ def status_text(result: StatusResult) -> str:
         ("dataset", f"{result.dataset} in {result.place}"),
         ("requests today", f"{result.requests_today:,}"),
     ]
+    if (last := result.last_command) is not None:
+        why = f": {last.message}" if last.message else ""
+        facts.append(("last command", f"{last.command} {last.status} at {_time(last.at)}{why}"))
     facts += [
         ("mixed tenants", f"{', '.join(tenant.hosts)}: {tenant.rows:,} rows; to remove them: {tenant.delete}")
         for tenant in result.tenants

@@ -1,4 +1,4 @@
-"""Our own tables: what was fetched, when each record arrived, and what verifications found."""
+"""Our own tables: what was fetched, when each record arrived, what verifications found, and which runs there were."""
 
 from gong_source.resources.declare import Column, Table
 
@@ -74,4 +74,23 @@ VERIFICATIONS = Table(
     ),
 )
 
-BOOKKEEPING = (FETCHED_WINDOWS, ARRIVALS, VERIFICATIONS)
+RUNS = Table(
+    "runs",
+    "One row for each command that loaded or tried to, also if it failed or was stopped; none if the database failed.",
+    (
+        Column("run_id", "text", "Identifies the run."),
+        Column("command", "text", "sync, backfill or verify."),
+        Column("resources", "text", "The resources chosen, with commas between them."),
+        Column("started_at", "timestamp", "When the run began, UTC."),
+        Column("finished_at", "timestamp", "When the run ended, UTC."),
+        Column("status", "text", "done, incomplete, paused or failed."),
+        Column("message", "text", "Why the run is not done; null if it is."),
+        Column("requests", "bigint", "Requests sent."),
+        Column("records", "bigint", "Records received."),
+        Column("changed", "bigint", "Records that are new or different since."),
+        Column("tenant", "text", "The host that was asked."),
+        Column("version", "text", "The version of gong-source."),
+    ),
+)
+
+BOOKKEEPING = (FETCHED_WINDOWS, ARRIVALS, VERIFICATIONS, RUNS)

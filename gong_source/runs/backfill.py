@@ -50,6 +50,7 @@ def backfill(
     asked, resources = _asked(start, end), _windowed(settings)
     with open_run(target or Target(), settings, control, command="backfill") as run:
         result = LoadResult("backfill", notes=run.notes)
+        run.results.append(result)
         for resource in resources:
             ranges = [asked] if refresh else missing(run.ledger(resource), asked, settings.lookback_days)
             if not ranges:

@@ -24,7 +24,7 @@ from gong_source.errors import (
     WrongTenant,
 )
 from gong_source.package import WindowPackage
-from gong_source.resources.bookkeeping import ARRIVALS
+from gong_source.resources.bookkeeping import ARRIVALS, RUNS
 from gong_source.runs.results import Progress, ResourceResult, Verification
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
 from gong_source.source import chunk_source, snapshot_source
@@ -124,7 +124,7 @@ def _load_chunks(
             mode=mode,
             watermark=watermark,
             covered=ledger.covered,
-            empty_tables=(ARRIVALS,),
+            empty_tables=(ARRIVALS, RUNS),
             query=run.warehouse.query,
             compared=[] if mode == "repair" else ledger.covered,  # a repair compares by itself
             max_deleted_share=run.settings.max_deleted_share,

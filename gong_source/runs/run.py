@@ -8,18 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gong_source.api.tenant import host_of
 from gong_source.connection import connect
+from gong_source.errors import DestinationFailed, WrongTenant
 from gong_source.package import known_tenant
+from gong_source.runs.record import describe_end, record_run
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.ledger import read_ledger, requests_today
 from gong_source.warehouse.warehouse import open_warehouse
+from gong_source.windows import now_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gong_source.api.client import Client
     from gong_source.resources.declare import Resource
-    from gong_source.runs.results import Progress
+    from gong_source.runs.results import LoadResult, Progress, VerifyResult
     from gong_source.settings import GongSettings
     from gong_source.warehouse.ledger import Ledger
     from gong_source.warehouse.warehouse import Target, Warehouse
@@ -41,7 +45,10 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An open run: the only writer of its dataset. `notes` are the remarks for its result so far."""
+    """An open run: the only writer of its dataset. `notes` are the remarks for its result so far.
+
+    The command puts its result into `results` as soon as it has one.
+    """
 
     warehouse: Warehouse
     client: Client
@@ -49,6 +56,7 @@ class Run:
     control: Control
     ledgers: dict[str, Ledger]
     notes: list[str]
+    results: list[LoadResult | VerifyResult] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -70,10 +78,13 @@ class Run:
 def open_run(target: Target, settings: GongSettings, control: Control | None, *, command: str) -> Iterator[Run]:
     """Opens `target` as its only writer, loads what an earlier run left, and reads the ledger.
 
-    Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`.
+    At the end, a run that could be opened is written down in the table `runs`. Raises `ConfigurationError`,
+    `DatasetLocked` or `DestinationFailed`.
     """
     control = control or Control()
     windowed = [resource for resource in settings.chosen if resource.windowed]
+    started_at, failure = now_exactly(), None
+    run: Run | None = None
     with open_warehouse(target, command=command, write=True) as warehouse:
         client = connect(settings, stopped=control.stopped, max_requests=control.max_requests)
         try:
@@ -89,5 +100,13 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
             if had_pending:
                 run.note("loaded what an earlier run had left in its working folder")
             yield run
+        except BaseException as error:
+            failure = error
+            raise
         finally:
             client.transport.close()
+            # A refused run changes nothing, and a warehouse that has failed cannot be written to.
+            if run is not None and not isinstance(failure, WrongTenant | DestinationFailed):
+                end = describe_end(run.results[-1] if run.results else None, failure)
+                sent, host = client.transport.usage.requests, host_of(client.transport.base_url)
+                record_run(warehouse, settings.chosen, command, started_at, requests=sent, tenant=host, **end)

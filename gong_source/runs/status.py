@@ -11,8 +11,10 @@ from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
 from gong_source.warehouse.arrivals import Delays, read_delays
 from gong_source.warehouse.ledger import (
+    LastRun,
     Ledger,
     Verified,
+    last_run,
     last_snapshot,
     last_verified,
     read_ledger,
@@ -73,6 +75,7 @@ class StatusResult:
     resources: dict[str, ResourceStatus]
     tenants: list[TenantRows] = field(default_factory=list)
     message: str | None = None
+    last_command: LastRun | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON's types, times in RFC 3339; the facts about calls also stand at the top."""
@@ -95,11 +98,11 @@ def status(
     with open_warehouse(target, command="status", write=False) as warehouse:
         exists = warehouse.exists()
         warehouse.restore(settings.chosen)
-        used = requests_today(warehouse)
+        used, last = requests_today(warehouse), last_run(warehouse)
         parts = {resource.name: _status(warehouse, resource, settings) for resource in settings.chosen}
         tenants = [found for resource in settings.chosen for found in tenants_in(warehouse, resource)]
     message = _too_old(parts, settings, max_age_seconds)
-    return StatusResult(warehouse.place, target.dataset, exists, used, parts, tenants, message)
+    return StatusResult(warehouse.place, target.dataset, exists, used, parts, tenants, message, last)
 
 
 def _too_old(parts: dict[str, ResourceStatus], settings: GongSettings, allowed: float | None) -> str | None:

@@ -35,6 +35,7 @@ def sync(
     with open_run(target or Target(), settings, control, command="sync") as run:
         moment = now()
         result = LoadResult("sync", notes=run.notes)
+        run.results.append(result)
         for resource in settings.chosen:
             part = _sync_resource(run, resource, moment)
             result.resources[resource.name] = part

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gong_source.resources.bookkeeping import FETCHED_WINDOWS, VERIFICATIONS
+from gong_source.resources.bookkeeping import FETCHED_WINDOWS, RUNS, VERIFICATIONS
 from gong_source.resources.declare import LOAD_ID_COLUMN
 from gong_source.windows import Coverage, Window, days_before, intersect, midnight, now, subtract, union, utc
 
@@ -35,6 +35,7 @@ _WINDOWS = f"""
 _LAST_SNAPSHOT = f"select max(fetched_at) from {_LOADED} where resource = %s and window_start is null"
 # The row of a verification includes the requests of its repair.
 _REQUESTS_OF_LOADS = f"select sum(requests) from {_LOADED} where fetched_at >= %s and mode <> 'repair'"
+_REQUESTS_OF_RUNS = f"select sum(requests) from {{dataset}}.{RUNS.name} where started_at >= %s"
 _REQUESTS_OF_VERIFICATIONS = f"select sum(requests) from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
 
 
@@ -145,10 +146,36 @@ def workspaces(warehouse: Warehouse, resource: Resource) -> list[str]:
 
 def requests_today(warehouse: Warehouse) -> int:
     """Requests that all runs into this dataset sent on the current UTC day."""
-    found = [
-        row for sql in (_REQUESTS_OF_LOADS, _REQUESTS_OF_VERIFICATIONS) for row in warehouse.query(sql, midnight(now()))
-    ]
-    return sum(int(sent or 0) for (sent,) in found)
+    since = midnight(now())
+    loads, verifications, runs = (
+        sum(int(sent or 0) for (sent,) in warehouse.query(sql, since))
+        for sql in (_REQUESTS_OF_LOADS, _REQUESTS_OF_VERIFICATIONS, _REQUESTS_OF_RUNS)
+    )
+    # A run that was killed has no row in `runs`; a run that finished no window has none in the ledger.
+    return max(loads + verifications, runs)
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The last command that loaded or tried to: when it ended (UTC), how, and why not better."""
+
+    command: str
+    at: datetime
+    status: str
+    message: str | None
+    requests: int
+
+
+def last_run(warehouse: Warehouse) -> LastRun | None:
+    """The last command that loaded into the dataset or tried to; None if none is written down."""
+    found = warehouse.query(
+        f"select command, finished_at, status, message, requests from {{dataset}}.{RUNS.name}"
+        " order by finished_at desc limit 1"
+    )
+    if not found:
+        return None
+    command, at, status, message, requests = found[0]
+    return LastRun(command, utc(at), status, message, int(requests))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from gong_source.warehouse.failures import explain, last_cause
 from gong_source.warehouse.lock import file_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dlt.destinations.sql_client import SqlClientBase
     from dlt.extract import DltSource
@@ -114,12 +114,12 @@ class Warehouse:
             with self.connected():
                 self.pipeline.sync_destination()
                 where = f"{self.pipeline.dataset_name} in {self.place}"
-                refuse_foreign_tables(self.pipeline, self._known_tables(), resources, where)
+                refuse_foreign_tables(self.pipeline, self.known_tables(), resources, where)
         except Exception as error:
             raise explain(error, self.destination, self.place, "read") from None
 
-    def _known_tables(self) -> Container[str]:
-        """The names of the tables that this package has loaded here."""
+    def known_tables(self) -> Mapping[str, Any]:
+        """The tables that this package has loaded here, by their names."""
         schemas = self.pipeline.schemas
         return schemas["gong"].tables if "gong" in schemas else {}
 
@@ -172,7 +172,7 @@ class Warehouse:
             with self.connected() as client:
                 info = self.pipeline.load()
                 if not self._tables_finished or any(package.schema_update for package in info.load_packages):
-                    self.destination.finish(client, [table for table in TABLES if table.name in self._known_tables()])
+                    self.destination.finish(client, [table for table in TABLES if table.name in self.known_tables()])
                     self._tables_finished = True
         except Exception as error:
             raise explain(error, self.destination, self.place, "write") from None

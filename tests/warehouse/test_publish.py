@@ -195,8 +195,12 @@ def test_file_that_stays_open_elsewhere_is_named_with_its_holder_and_loses_nothi
     tenant.add(Call("77", started=END - timedelta(days=1)))
     holders: list[int] = []
 
+    def hold_once(_progress: object) -> None:
+        if not holders:
+            holders.append(hold_file(60.0))
+
     with pytest.raises(DestinationFailed) as failed:
-        sync(settings=settings, control=Control(on_progress=lambda _: holders.append(hold_file(60.0))))
+        sync(settings=settings, control=Control(on_progress=hold_once))
     os.kill(holders[0], signal.SIGKILL)
     os.waitid(os.P_PID, holders[0], os.WEXITED | os.WNOWAIT)
     result = sync(settings=settings)

@@ -58,6 +58,7 @@ def verify(
     _refuse_missing_dataset(target or Target())
     with open_run(target or Target(), settings, control, command="verify") as run:
         result = VerifyResult(deep, repair, notes=run.notes)
+        run.results.append(result)
         ranges = {r.name: _ranges(run, r, start, end) if r.windowed else [] for r in settings.chosen}
         for resource in settings.chosen:
             if tenants := tenants_in(run.warehouse, resource):

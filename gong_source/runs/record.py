@@ -1,0 +1,74 @@
+"""The table `runs`: one row for each command that loaded or tried to."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from gong_source.errors import GongError
+from gong_source.resources.bookkeeping import RUNS
+from gong_source.source import rows_source
+from gong_source.version import __version__
+from gong_source.windows import now_exactly
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from gong_source.resources.declare import Resource
+    from gong_source.runs.results import LoadResult, VerifyResult
+    from gong_source.warehouse.warehouse import Warehouse
+
+logger = logging.getLogger(__name__)
+
+
+def describe_end(result: LoadResult | VerifyResult | None, error: BaseException | None) -> dict[str, Any]:
+    """How a run ended, as columns of `runs`; `result` is None if it ended before there was one."""
+    if error is not None:
+        text = str(error) if isinstance(error, GongError) else type(error).__name__
+        status, message = "failed", " ".join(text.split())
+    elif result is None:
+        status, message = "done", None
+    else:
+        status, message = str(result.status), result.message
+    parts = [] if result is None else [*result.resources.values()]
+    return {
+        "status": status,
+        "message": message,
+        "records": sum(getattr(part, "received", 0) for part in parts),
+        "changed": sum(getattr(part, "changed", 0) for part in parts),
+    }
+
+
+def record_run(
+    warehouse: Warehouse, resources: Sequence[Resource], command: str, started_at: datetime, **more: Any
+) -> None:
+    """Adds the row of a run; `more` are its other columns. Does nothing in a dataset that has no tables of ours.
+
+    A row that cannot be written is no reason to fail: what the run has loaded is there.
+    """
+    row = {
+        "run_id": uuid.uuid4().hex,
+        "command": command,
+        "resources": ",".join(resource.name for resource in resources),
+        "started_at": started_at,
+        "finished_at": now_exactly(),
+        "version": __version__,
+        **more,
+    }
+    try:
+        _write(warehouse, resources[0], row)
+    except GongError as error:
+        logger.warning("this run is not written down in the table %s: %s", RUNS.name, error)
+
+
+def _write(warehouse: Warehouse, resource: Resource, row: Mapping[str, Any]) -> None:
+    known = warehouse.known_tables()
+    if RUNS.name in known:  # an insert costs far less than a dlt package
+        values = {name: value for name, value in row.items() if value is not None}
+        marks = ", ".join(["%s"] * len(values))
+        statement = f"insert into {{dataset}}.{RUNS.name} ({', '.join(values)}) values ({marks})"
+        warehouse.execute(statement, *values.values())
+    elif known:
+        warehouse.load(rows_source(resource, RUNS, [row]))
