@@ -66,8 +66,8 @@ def test_each_column_keeps_its_type_and_description(settings: GongSettings) -> N
     for name, dlt_resource in source.resources.items():
         table = RESOURCES[name].table
         schema = dlt_resource.compute_table_schema()
-        told = {column["name"]: (column["data_type"], column["description"]) for column in schema["columns"].values()}
-        assert told == {column.name: (column.database_type, column.description) for column in table.columns}
+        found = {column["name"]: (column["data_type"], column["description"]) for column in schema["columns"].values()}
+        assert found == {column.name: (column.database_type, column.description) for column in table.columns}
         assert schema["x-bigquery-table-description"] == table.description
 
 
