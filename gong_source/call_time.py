@@ -115,7 +115,7 @@ def _call_times(
     """
     scheduled, started = arrays[select.scheduled], arrays[select.started]
     start, end = (pa.scalar(bound, ARROW_TYPES["timestamp"]) for bound in (window.start, window.end))
-    conference = pc.fill_null(pc.equal(arrays[select.direction], select.conference), fill_value=False)
+    conference = pc.fill_null(pc.equal(arrays[select.direction], select.conference_value), fill_value=False)
     by_schedule = pc.or_(conference, filed_by == "scheduled")
     # A call without any time gets the start of the window that listed it.
     preferred = pc.coalesce(pc.if_else(by_schedule, scheduled, started), scheduled, started, start)

@@ -36,7 +36,7 @@ def refusal(resource: Resource, missing: int, stored: int, where: str = "") -> s
     return (
         f"Gong no longer lists {missing:,} of {resource.count(stored)}{where}. None was marked as deleted, because a"
         " key that lost its visibility looks the same. Check the key's owner and scope (gong-source check). If the"
-        f" {resource.many} are really deleted, run gong-source verify --repair --accept-deletions"
+        f" {resource.plural} are really deleted, run gong-source verify --repair --accept-deletions"
     )
 
 
@@ -94,7 +94,7 @@ def _stored_in(
         f"select {column} from {{dataset}}.{resource.table.name}"
         f" where {time} >= %s and {time} < %s and deleted_at is null"
     )
-    if workspace_id is not None and resource.by_workspace:
+    if workspace_id is not None and resource.can_filter_by_workspace:
         return query(f"{sql} and workspace_id = %s", window.start, window.end, workspace_id)
     return query(sql, window.start, window.end)
 

@@ -148,7 +148,7 @@ class WindowPackage:
         try:
             self.missing = find_missing(self.query, self.resource, ranges, self._listed, workspace_id, share)
         except DestinationFailed as error:  # what has been fetched is kept, and loaded as soon as that works again
-            logger.warning("deleted %s are not marked in this run: %s", self.resource.many, error)
+            logger.warning("deleted %s are not marked in this run: %s", self.resource.plural, error)
         moment = now_exactly()
         return [row | {"deleted_at": moment} for row in self.missing.rows]
 

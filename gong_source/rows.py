@@ -72,9 +72,7 @@ class ParsedRecords:
 def arrow_schema(table: Table) -> pa.Schema:
     """The Arrow schema of `table`; only its primary key is not nullable."""
     key = table.primary_key
-    return pa.schema(
-        [pa.field(c.name, ARROW_TYPES[c.database_type], nullable=c.name not in key) for c in table.columns]
-    )
+    return pa.schema([pa.field(c.name, ARROW_TYPES[c.dlt_type], nullable=c.name not in key) for c in table.columns])
 
 
 def with_load_id(table: pa.Table, load_id: str) -> pa.Table:
@@ -109,7 +107,7 @@ def _exact(resource: Resource, pages: Iterable[Page]) -> list[dict[str, Any]]:
                 record_id = str(record_id)
             if not _is_id(record_id):
                 raise RecordError(
-                    f"{resource.one} {position + 1} of a page has no usable id: {encode(record_id)[:80]}"
+                    f"{resource.singular} {position + 1} of a page has no usable id: {encode(record_id)[:80]}"
                     f" (Gong's request id: {page.request_id}). Nothing from the same {_fetched_as(resource)} is loaded;"
                     " the next run asks again"
                 )

@@ -288,7 +288,7 @@ def _hints(table: Table) -> dict[str, Any]:
         "columns": {
             column.name: {
                 "name": column.name,
-                "data_type": column.database_type,
+                "data_type": column.dlt_type,
                 "nullable": column.name not in table.primary_key,
                 "description": column.description,
             }

@@ -20,7 +20,7 @@ _IDS_PER_STATEMENT = 1000
 
 def rows_where(query: Query, table: Table, condition: str, *parameters: Any) -> list[Row]:
     """The rows of `table` that meet the condition."""
-    names = table.names
+    names = table.column_names
     found = query(f"select {', '.join(names)} from {{dataset}}.{table.name} where {condition}", *parameters)
     return [dict(zip(names, row, strict=True)) for row in found]
 

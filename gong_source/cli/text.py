@@ -67,13 +67,13 @@ def _resource_lines(part: ResourceResult, result: LoadResult) -> list[str]:
         lines.append(f"{resource.count(part.unmapped)} {has} fields or values without a column; they are kept in extra")
     if part.unsettled:
         lines.append(
-            f"Gong is still processing {resource.many} in {plural(len(part.unsettled), 'window')};"
+            f"Gong is still processing {resource.plural} in {plural(len(part.unsettled), 'window')};"
             " the next syncs fetch them again"
         )
     if part.status == "done" and part.received == 0 and part.ranges and result.requests:
         lines.append(
-            f"Gong listed no {resource.one}. Either there is none in this range, or the key may not see"
-            f" {resource.many} (Gong's answer is the same)"
+            f"Gong listed no {resource.singular}. Either there is none in this range, or the key may not see"
+            f" {resource.plural} (Gong's answer is the same)"
         )
     return lines + part.failures
 
@@ -170,8 +170,8 @@ def _resource_facts(part: ResourceStatus) -> list[tuple[str, str]]:
     facts = [(part.name, f"{part.rows:,}{deleted}")]
     if resource.windowed:
         facts += [
-            (f"first {resource.one}", _time(part.first_record)),
-            (f"last {resource.one}", _time(part.last_record)),
+            (f"first {resource.singular}", _time(part.first_record)),
+            (f"last {resource.singular}", _time(part.last_record)),
             ("covered up to", _time(part.watermark)),
             ("covered", _windows(part.covered)),
             ("gaps", _windows(part.gaps)),
@@ -181,7 +181,7 @@ def _resource_facts(part: ResourceStatus) -> list[tuple[str, str]]:
     facts.append(("last run", f"{_time(part.last_run)} ({part.last_run_mode})" if part.last_run else "never"))
     facts.append(("last verified", _verified(part.verified)))
     if resource.windowed:
-        facts.append(("arrivals", _arrivals(part.arrivals, resource.one, resource.many)))
+        facts.append(("arrivals", _arrivals(part.arrivals, resource.singular, resource.plural)))
     return facts
 
 
@@ -267,8 +267,8 @@ def _origin(resource: Resource) -> str:
 
 
 def _table_lines(shown: Table) -> list[str]:
-    width = max(map(len, shown.names))
-    columns = [f"    {c.name:<{width}}  {c.database_type:<9}  {c.description}" for c in shown.columns]
+    width = max(map(len, shown.column_names))
+    columns = [f"    {c.name:<{width}}  {c.dlt_type:<9}  {c.description}" for c in shown.columns]
     return [f"  {shown.name}: {shown.description}", *columns]
 
 
@@ -297,5 +297,5 @@ def _table_markdown(shown: Table) -> list[str]:
     lines += ["| column | type | field in Gong | description |", "|---|---|---|---|"]
     for column in shown.columns:
         field = f"`{column.field}`" if column.field else ""
-        lines.append(f"| `{column.name}` | {column.database_type} | {field} | {column.description} |")
+        lines.append(f"| `{column.name}` | {column.dlt_type} | {field} | {column.description} |")
     return lines

@@ -45,13 +45,13 @@ _TABLE = Table(
         ),
     ),
     time_column="call_time",
-    cluster=("workspace_id", "direction"),
+    cluster_columns=("workspace_id", "direction"),
 )
 
 CALLS = Resource(
     "calls",
-    one="call",
-    many="calls",
+    singular="call",
+    plural="calls",
     endpoint=endpoints.CALLS,
     scope="api:calls:read:basic",
     select=Instants(),

@@ -22,9 +22,9 @@ LOAD_ID_COLUMN = "_dlt_load_id"
 class Column:
     """One column of a table.
 
-    `field` is the field of Gong's API that the column holds, with a dot before the name of a field inside an object
-    (`settings.emailsImported`); None for a column that this package adds. A column of type `json` holds lists and
-    objects as JSON text.
+    `field` is the field of Gong's answer that fills the column, with a dot before the name of a field inside an object:
+    `settings.emailsImported`. None: this package computes the value. A column of type `json` holds a list or an object
+    as JSON text.
     """
 
     name: str
@@ -33,17 +33,18 @@ class Column:
     field: str | None = None
 
     @property
-    def database_type(self) -> str:
+    def dlt_type(self) -> str:
         """The type that the column has in dlt's schema: JSON is stored as text."""
         return "text" if self.type == "json" else self.type
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; its primary key are the columns `key`, by default the first column alone.
+    """One table of the dataset.
 
-    `time_column` is the time by which people filter the table: Postgres indexes it, BigQuery partitions by its day.
-    `cluster` names columns by which BigQuery sorts the rows of a partition.
+    `key` names the columns of the primary key. It is empty if the first column alone is the key. `time_column` is the
+    time by which people filter the table: Postgres has an index on it, and BigQuery stores the rows of each of its days
+    together. `cluster_columns` are the columns by which BigQuery sorts the rows of a day.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     time_column: str | None = None
-    cluster: tuple[str, ...] = ()
+    cluster_columns: tuple[str, ...] = ()
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -59,43 +60,43 @@ class Table:
         return self.key or (self.columns[0].name,)
 
     @property
-    def names(self) -> list[str]:
+    def column_names(self) -> list[str]:
         """The names of the columns, in order."""
         return [column.name for column in self.columns]
 
     @property
     def fields(self) -> dict[str, Column]:
-        """The columns that hold a field of Gong's API, by that field."""
+        """The columns that a field of Gong's answer fills, with that field as the key."""
         return {column.field: column for column in self.columns if column.field}
 
 
 @dataclass(frozen=True, slots=True)
 class Instants:
-    """Records are selected by a range of time, which Gong compares with one of two times of the record.
+    """Gong lists the records of a time range. It compares the range with one of two times of each record.
 
-    `scheduled` and `started` name the columns with the two times. `column` stores the one that Gong uses, the call
-    time. Gong uses `scheduled` for a record whose column `direction` says `conference`. For other records, the tenant's
-    own answers show which time Gong uses.
+    The two times are in the columns `scheduled` and `started`. The column `column` holds the one that Gong compares:
+    the call time. If the column `direction` has the value `conference_value`, that is the scheduled time. For other
+    records there is no fixed rule: the answers of the tenant show which time Gong compares.
     """
 
     column: str = "call_time"
     scheduled: str = "scheduled"
     started: str = "started"
     direction: str = "direction"
-    conference: str = "Conference"
+    conference_value: str = "Conference"
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Records cannot be selected: Gong lists all of them, as a snapshot."""
+    """No selection is possible: Gong always lists all records. Such a list is a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A table with one row for each state of a record that snapshots have seen.
+    """A history table: what some columns of a record held before.
 
-    Its columns are `id_column`, `valid_from`, `valid_to`, and those columns of the record's own table whose changes
-    make a new state.
+    `table` has the columns `id_column` (the id of the record), `valid_from`, `valid_to` and the watched columns, which
+    have the same names in the record's own table. When a snapshot shows another value in one of them, a new row begins.
     """
 
     table: Table
@@ -103,21 +104,21 @@ class History:
 
     @property
     def watched(self) -> list[str]:
-        """The columns whose changes make a new state."""
-        return [name for name in self.table.names if name not in {self.id_column, "valid_from", "valid_to"}]
+        """The names of the columns in which a change begins a new row."""
+        return [name for name in self.table.column_names if name not in {self.id_column, "valid_from", "valid_to"}]
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One of Gong's lists that is loaded.
 
-    `one` and `many` are the words for its records in messages. `scope` is the scope of Gong's API that the access key
-    needs. `table` holds one row for each record. `history`, if there is one, keeps the earlier states of the records.
+    `singular` and `plural` are the words for its records in messages. `scope` is the permission in Gong that the access
+    key needs. `table` holds one row for each record. `history` is None if only the current values are kept.
     """
 
     name: str
-    one: str
-    many: str
+    singular: str
+    plural: str
     endpoint: Endpoint
     scope: str
     select: Instants | Whole
@@ -126,17 +127,18 @@ class Resource:
 
     @property
     def windowed(self) -> bool:
-        """Whether the list is asked for by time range."""
+        """Whether Gong lists the records of a time range."""
         return isinstance(self.select, Instants)
 
     @property
     def time_column(self) -> str:
-        """The column by which a windowed resource is selected: its call time."""
-        assert isinstance(self.select, Instants)
+        """The name of the column with the time that Gong compares with a time range; only for a windowed resource."""
+        if not isinstance(self.select, Instants):
+            raise TypeError(f"Gong lists {self.plural} without a time range, so there is no column for it")
         return self.select.column
 
     @property
-    def by_workspace(self) -> bool:
+    def can_filter_by_workspace(self) -> bool:
         """Whether Gong can list the records of one workspace alone."""
         return self.endpoint.workspace is not None
 
@@ -147,4 +149,4 @@ class Resource:
 
     def count(self, number: int) -> str:
         """The number of records in words: `1 call`, `1,234 calls`."""
-        return f"{number:,} {self.one if number == 1 else self.many}"
+        return f"{number:,} {self.singular if number == 1 else self.plural}"

@@ -1,4 +1,4 @@
-"""People and where they work: users and workspaces. Gong lists both whole."""
+"""Users and workspaces. Gong always lists all of them."""
 
 from gong_source.api import endpoints
 from gong_source.resources.declare import Column, History, Resource, Table, Whole
@@ -9,7 +9,7 @@ _EXTRA = Column(
 
 _USERS = Table(
     "users",
-    "One row for each user of Gong, as last listed.",
+    "One row for each user of Gong, with the values of the last snapshot.",
     (
         Column("id", "text", "Gong's id of the user: up to 20 digits, kept as text.", "id"),
         Column("email_address", "text", "Email address of the user.", "emailAddress"),
@@ -19,11 +19,11 @@ _USERS = Table(
         Column("title", "text", "Job title.", "title"),
         Column("phone_number", "text", "Phone number.", "phoneNumber"),
         Column("extension", "text", "Extension of the phone number.", "extension"),
-        Column("manager_id", "text", "Gong's id of the user's manager, who is a user too.", "managerId"),
+        Column("manager_id", "text", "Gong's id of the user's manager; the manager is a user too.", "managerId"),
         Column(
             "meeting_consent_page_url",
             "text",
-            "Address of the user's page for consent to recordings.",
+            "Address of the page on which others consent to being recorded by the user.",
             "meetingConsentPageUrl",
         ),
         Column("created_at", "timestamp", "When the user was created in Gong, UTC.", "created"),
@@ -37,7 +37,7 @@ _USERS = Table(
         Column(
             "prevent_web_conference_recording",
             "bool",
-            "Setting: recording of web conferences is prevented.",
+            "Setting: Gong must not record web conferences of the user; Gong keeps this apart.",
             "settings.preventWebConferenceRecording",
         ),
         Column(
@@ -48,7 +48,10 @@ _USERS = Table(
         ),
         Column("emails_imported", "bool", "Setting: emails of the user are imported.", "settings.emailsImported"),
         Column(
-            "prevent_email_import", "bool", "Setting: import of emails is prevented.", "settings.preventEmailImport"
+            "prevent_email_import",
+            "bool",
+            "Setting: Gong must not import emails of the user; Gong keeps this apart.",
+            "settings.preventEmailImport",
         ),
         Column(
             "non_recorded_meetings_imported",
@@ -73,7 +76,7 @@ _USERS = Table(
         Column(
             "conferencing_providers",
             "json",
-            "JSON; Gong sends this field without documenting it, and it is null in all known answers.",
+            "JSON. Gong sends this field but does not document it; it is null in all known answers.",
             "conferencingProviders",
         ),
         _EXTRA,
@@ -83,12 +86,14 @@ _USERS = Table(
 
 _USER_HISTORY = Table(
     "user_history",
-    "One row for each state of a user that runs have seen: manager, title and whether the user is active.",
+    "One row for each period in which manager, title and is_active of a user stayed the same, as snapshots saw them.",
     (
         Column("user_id", "text", "Gong's id of the user."),
-        Column("valid_from", "timestamp", "When a run first saw this state, UTC, inclusive."),
+        Column("valid_from", "timestamp", "When a snapshot first showed these values, UTC, inclusive."),
         Column(
-            "valid_to", "timestamp", "When a run first saw another state, or no user any more, UTC; null: still valid."
+            "valid_to",
+            "timestamp",
+            "When a snapshot first showed other values, or the user no longer, UTC, exclusive; null: still valid.",
         ),
         Column("manager_id", "text", "Gong's id of the user's manager."),
         Column("title", "text", "Job title."),
@@ -99,8 +104,8 @@ _USER_HISTORY = Table(
 
 USERS = Resource(
     "users",
-    one="user",
-    many="users",
+    singular="user",
+    plural="users",
     endpoint=endpoints.USERS,
     scope="api:users:read",
     select=Whole(),
@@ -110,14 +115,14 @@ USERS = Resource(
 
 WORKSPACES = Resource(
     "workspaces",
-    one="workspace",
-    many="workspaces",
+    singular="workspace",
+    plural="workspaces",
     endpoint=endpoints.WORKSPACES,
     scope="api:workspaces:read",
     select=Whole(),
     table=Table(
         "workspaces",
-        "One row for each workspace of the tenant, as last listed.",
+        "One row for each workspace of the tenant, with the values of the last snapshot.",
         (
             Column("id", "text", "Gong's id of the workspace: up to 20 digits, kept as text.", "id"),
             Column("name", "text", "Name of the workspace.", "name"),

@@ -85,14 +85,15 @@ def _checked(client: Client, resource: Resource, settings: GongSettings, *, chos
     window = Window(days_before(moment, DEFAULT_DAYS), moment) if resource.windowed else None
     page = client.page(resource.endpoint, window)
     count = page.total if page.total is not None else len(page.records)
-    where = f" in workspace {settings.workspace_id}" if settings.workspace_id and resource.by_workspace else ""
+    workspace_id = settings.workspace_id if resource.can_filter_by_workspace else None
+    where = f" in workspace {workspace_id}" if workspace_id else ""
     period = f" in the last {DEFAULT_DAYS} days" if resource.windowed else ""
     if count:
         message = f"Gong lists {resource.count(count)}{where}{period}"
     else:
         message = (
-            f"Gong lists no {resource.one}{where}{period}. Either there is none, or the key may not see"
-            f" {resource.many} (Gong's answer is the same); check the key's owner and the scope {resource.scope}"
+            f"Gong lists no {resource.singular}{where}{period}. Either there is none, or the key may not see"
+            f" {resource.plural} (Gong's answer is the same); check the key's owner and the scope {resource.scope}"
         )
     return ResourceCheck(resource.name, resource.scope, chosen, True, count, message)
 

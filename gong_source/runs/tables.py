@@ -46,7 +46,7 @@ def _table_as_json(table: Table) -> dict[str, Any]:
     columns = [
         {
             "name": column.name,
-            "type": column.database_type,
+            "type": column.dlt_type,
             "description": column.description,
             "field": column.field,
         }

@@ -72,7 +72,7 @@ def _for(resource: Resource, sql: str) -> str:
         resource=resource.name,
         table=resource.table.name,
         column=resource.time_column,
-        workspace="c.workspace_id" if "workspace_id" in resource.table.names else "null",
+        workspace="c.workspace_id" if "workspace_id" in resource.table.column_names else "null",
         loads=LOADS,
     )
 

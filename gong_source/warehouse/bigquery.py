@@ -146,7 +146,7 @@ def _describe(source: DltSource) -> None:
         first, *others = RESOURCES[name].tables
         dlt_resource.apply_hints(additional_table_hints={_DESCRIPTION: first.description})
         if first.time_column:
-            bigquery_adapter(dlt_resource, partition=first.time_column, cluster=list(first.cluster))
+            bigquery_adapter(dlt_resource, partition=first.time_column, cluster=list(first.cluster_columns))
         for table in (*others, *BOOKKEEPING):
             dlt_resource.apply_hints(
                 table_name=table.name,

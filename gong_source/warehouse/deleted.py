@@ -53,7 +53,7 @@ def apply_policy(warehouse: Warehouse, resource: Resource, deleted_calls: str) -
     elif deleted_calls == "redact":
         # A redacted row keeps enough to be counted, and nothing of what was said or by whom.
         kept = {*table.primary_key, "workspace_id", resource.time_column, "deleted_at"}
-        emptied = [name for name in table.names if name not in kept]
+        emptied = [name for name in table.column_names if name not in kept]
         warehouse.execute(
             f"update {{dataset}}.{table.name} set {', '.join(f'{name} = null' for name in emptied)}"
             f" where deleted_at is not null and ({' or '.join(f'{name} is not null' for name in emptied)})"

@@ -31,7 +31,7 @@ def tenants_in(warehouse: Warehouse, resource: Resource) -> list[TenantRows]:
     with addresses on both hosts.
     """
     address = resource.table.fields.get(resource.endpoint.address_field or "")
-    if address is None or not resource.by_workspace:
+    if address is None or not resource.can_filter_by_workspace:
         return []
     name = resource.table.name
     found = warehouse.query(
@@ -68,4 +68,4 @@ def report(resource: Resource, tenants: Sequence[TenantRows]) -> str:
         f"{', '.join(tenant.hosts)}: {resource.count(tenant.rows)} (remove them with: {tenant.delete})"
         for tenant in tenants
     )
-    return f"{resource.table.name} holds {resource.many} of {len(tenants)} Gong tenants. {parts}"
+    return f"{resource.table.name} holds {resource.plural} of {len(tenants)} Gong tenants. {parts}"

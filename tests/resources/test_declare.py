@@ -50,9 +50,9 @@ def test_column(table: Table, column: Column) -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_table(table: Table) -> None:
     """A table has one name for each column, its first column is text, and its key is made of its columns."""
-    assert len(set(table.names)) == len(table.names)
-    assert set(table.primary_key) <= set(table.names)
-    assert table.primary_key[0] == table.names[0]
+    assert len(set(table.column_names)) == len(table.column_names)
+    assert set(table.primary_key) <= set(table.column_names)
+    assert table.primary_key[0] == table.column_names[0]
     assert table.columns[0].type == "text"
     assert table.description.endswith(".")
 
@@ -65,18 +65,18 @@ def test_resource(resource: Resource) -> None:
     assert resource.name == resource.table.name
     assert resource.table.columns[0].field
     assert key == "id"
-    assert {"extra", "deleted_at"} <= set(resource.table.names)
+    assert {"extra", "deleted_at"} <= set(resource.table.column_names)
     assert resource.scope.startswith("api:")
-    assert not resource.windowed or resource.time_column in resource.table.names
-    assert resource.count(1) == f"1 {resource.one}"
-    assert resource.count(2000) == f"2,000 {resource.many}"
+    assert not resource.windowed or resource.time_column in resource.table.column_names
+    assert resource.count(1) == f"1 {resource.singular}"
+    assert resource.count(2000) == f"2,000 {resource.plural}"
 
 
 def test_history_watches_columns_of_its_resource() -> None:
     """What a history keeps are columns of the record's own table."""
     assert USERS.history is not None
     assert USERS.history.watched == ["manager_id", "title", "is_active"]
-    assert set(USERS.history.watched) <= set(USERS.table.names)
+    assert set(USERS.history.watched) <= set(USERS.table.column_names)
 
 
 def test_names() -> None:

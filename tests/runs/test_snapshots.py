@@ -65,7 +65,7 @@ def test_users_are_stored_as_gong_lists_them(serve: Serve, always: SettingsFor) 
     assert paths(simulator) == ["/v2/users"] * 3 + ["/v2/workspaces"]
     assert (result.status, result.requests) == ("done", 4)
     assert (result.resources["users"].received, result.resources["users"].changed) == (230, 230)
-    names = USERS.table.names
+    names = USERS.table.column_names
     stored = {row[0]: dict(zip(names, row, strict=True)) for row in rows(f"select {', '.join(names)} from gong.users")}
     for user in tenant.users:
         row = stored[user["id"]]

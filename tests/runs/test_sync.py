@@ -129,7 +129,7 @@ def test_first_run_that_finds_nothing_leaves_typed_tables(serve: Serve, settings
     }
     for declared in (CALLS.table, FETCHED_WINDOWS):
         found = {name: kind for name, kind, *_ in rows(f"describe gong.{declared.name}")}
-        assert {c.name: types[c.database_type] for c in declared.columns}.items() <= found.items()
+        assert {c.name: types[c.dlt_type] for c in declared.columns}.items() <= found.items()
     assert rows("select rows, total_records, settled, mode from gong.fetched_windows") == [(0, 0, True, "sync")]
 
 

@@ -67,7 +67,7 @@ def test_each_column_keeps_its_type_and_description(settings: GongSettings) -> N
         table = RESOURCES[name].table
         schema = dlt_resource.compute_table_schema()
         found = {column["name"]: (column["data_type"], column["description"]) for column in schema["columns"].values()}
-        assert found == {column.name: (column.database_type, column.description) for column in table.columns}
+        assert found == {column.name: (column.dlt_type, column.description) for column in table.columns}
         assert schema["x-bigquery-table-description"] == table.description
 
 

@@ -49,7 +49,7 @@ class Comparison:
     _two_times: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        names, select = self.resource.table.names, self.resource.select
+        names, select = self.resource.table.column_names, self.resource.select
         assert isinstance(select, Instants)
         self._call_time, self._deleted_at = names.index(select.column), names.index("deleted_at")
         self._two_times = names.index(select.scheduled), names.index(select.started)
@@ -141,22 +141,22 @@ class Comparison:
 
     def _within(self, window: Window) -> list[_Row]:
         table, column = self.resource.table, self.resource.time_column
-        sql = f"select {', '.join(table.names)} from {{dataset}}.{table.name} where {column} >= %s and {column} < %s"
+        columns = ", ".join(table.column_names)
+        sql = f"select {columns} from {{dataset}}.{table.name} where {column} >= %s and {column} < %s"
         parameters: list[Any] = [window.start, window.end]
-        if self.workspace_id is not None and self.resource.by_workspace:
+        if self.workspace_id is not None and self.resource.can_filter_by_workspace:
             sql, parameters = f"{sql} and workspace_id = %s", [*parameters, self.workspace_id]
         return self.warehouse.query(sql, *parameters)
 
     def _by_id(self, ids: Sequence[str]) -> dict[str, _Row]:
         table = self.resource.table
         (key,) = table.primary_key
+        columns = ", ".join(table.column_names)
         found: dict[str, _Row] = {}
         for batch in id_batches(ids):
-            sql = (
-                f"select {', '.join(table.names)} from {{dataset}}.{table.name} where {key} in ({placeholders(batch)})"
-            )
+            sql = f"select {columns} from {{dataset}}.{table.name} where {key} in ({placeholders(batch)})"
             found |= {row[0]: row for row in self.warehouse.query(sql, *batch)}
         return found
 
     def _rows_of(self, part: Batch) -> Iterable[_Row]:
-        return zip(*(part.table.column(name).to_pylist() for name in self.resource.table.names), strict=True)
+        return zip(*(part.table.column(name).to_pylist() for name in self.resource.table.column_names), strict=True)

@@ -41,7 +41,7 @@ def windows_with_losses(warehouse: Warehouse, resource: Resource) -> list[Window
     load_ids = [load_id for (load_id,) in warehouse.query(_LOADS.format(**names))][:_MOST_LOADS]
     if not load_ids:
         return []
-    workspace = "c.workspace_id" if resource.by_workspace else "null"
+    workspace = "c.workspace_id" if resource.can_filter_by_workspace else "null"
     marks = ", ".join(["%s"] * len(load_ids))
     rows = warehouse.query(_WINDOWS.format(**names, workspace=workspace, load_ids=marks), *load_ids)
     return sorted(union(Window(utc(start), utc(end)) for start, end in rows), key=lambda window: window.seconds)

@@ -134,7 +134,7 @@ class Counter:
     def _stored(self, windows: Sequence[Window]) -> list[int]:
         counts: list[int] = []
         column = self.resource.time_column
-        workspace = self.client.workspace_id if self.resource.by_workspace else None
+        workspace = self.client.workspace_id if self.resource.can_filter_by_workspace else None
         for at in range(0, len(windows), _WINDOWS_PER_QUERY):
             batch = windows[at : at + _WINDOWS_PER_QUERY]
             sums = ", ".join([f"sum(case when {column} >= %s and {column} < %s then 1 else 0 end)"] * len(batch))

@@ -122,7 +122,7 @@ def _ranges(run: Run, resource: Resource, start: datetime | None, end: datetime 
         others = ", ".join(workspaces(run.warehouse, resource))
         but = f", but in workspace {others}: name it with --workspace-id" if others else ""
         raise ConfigurationError(
-            f"no {resource.many} have been loaded yet{but or '; run gong-source sync first, or give --from and --to'}"
+            f"no {resource.plural} have been loaded yet{but or '; run gong-source sync first, or give --from and --to'}"
         )
     if start is None and end is None:
         return covered
@@ -184,7 +184,7 @@ def _difference(resource: Resource, result: Verification) -> str:
     what = (
         f"{number:,} {'window differs' if number == 1 else 'windows differ'}"
         if resource.windowed
-        else (f"the {resource.many} differ")
+        else (f"the {resource.plural} differ")
     )
     return f"{what}; gong-source verify --repair loads the differences again"
 
