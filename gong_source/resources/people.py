@@ -9,7 +9,7 @@ _EXTRA = Column(
 
 _USERS = Table(
     "users",
-    "One row for each user of Gong, with the values of the last snapshot.",
+    "One row for each user of Gong, with the values that Gong listed last.",
     (
         Column("id", "text", "Gong's id of the user: up to 20 digits, kept as text.", "id"),
         Column("email_address", "text", "Email address of the user.", "emailAddress"),
@@ -23,7 +23,7 @@ _USERS = Table(
         Column(
             "meeting_consent_page_url",
             "text",
-            "Address of the page on which others consent to being recorded by the user.",
+            "Address of the user's consent page, where others agree to be recorded.",
             "meetingConsentPageUrl",
         ),
         Column("created_at", "timestamp", "When the user was created in Gong, UTC.", "created"),
@@ -37,7 +37,7 @@ _USERS = Table(
         Column(
             "prevent_web_conference_recording",
             "bool",
-            "Setting: Gong must not record web conferences of the user; Gong keeps this apart.",
+            "Setting: Gong must not record web conferences of the user. Gong sends it beside web_conferences_recorded.",
             "settings.preventWebConferenceRecording",
         ),
         Column(
@@ -50,7 +50,7 @@ _USERS = Table(
         Column(
             "prevent_email_import",
             "bool",
-            "Setting: Gong must not import emails of the user; Gong keeps this apart.",
+            "Setting: Gong must not import emails of the user. Gong sends it beside emails_imported.",
             "settings.preventEmailImport",
         ),
         Column(
@@ -122,7 +122,7 @@ WORKSPACES = Resource(
     select=Whole(),
     table=Table(
         "workspaces",
-        "One row for each workspace of the tenant, with the values of the last snapshot.",
+        "One row for each workspace of the tenant, with the values that Gong listed last.",
         (
             Column("id", "text", "Gong's id of the workspace: up to 20 digits, kept as text.", "id"),
             Column("name", "text", "Name of the workspace.", "name"),

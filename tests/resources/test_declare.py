@@ -85,3 +85,9 @@ def test_names() -> None:
     assert [table.name for table in BOOKKEEPING] == ["fetched_windows", "arrivals", "verifications", "runs"]
     assert len({table.name for table in TABLES}) == len(TABLES)
     assert FETCHED_WINDOWS.fields == {}
+
+
+def test_a_snapshot_has_no_time_column() -> None:
+    """Asking a resource that Gong lists whole for its time column is an error with words, also under `python -O`."""
+    with pytest.raises(TypeError, match="Gong lists users without a time range"):
+        _ = USERS.time_column
