@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gong_source.api.fetch import read_whole
+from gong_source.api.client import read_whole
 from gong_source.deletions import too_many_missing
 from gong_source.errors import WrongTenant
 from gong_source.package import current_load_id, ledger_row, rows_of

@@ -9,18 +9,24 @@ from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Tenant
 
 END = datetime.now(UTC).replace(microsecond=0)
-# A range this long is begun in nine places.
 QUARTER_BEGINS = END - timedelta(days=90)
 
 
 def nine_windows(pages: int = 1) -> Tenant:
-    """A tenant whose calls of the last quarter are nine windows of so many pages, half of the last one filled.
+    """A tenant whose calls of the last quarter fill so many pages for each of nine parts, half of the last one filled.
 
-    A call shows one time only, so no request is needed to learn which time files it.
+    They fit into one window, which is cut into these nine if a record cannot be read. A call shows one time only, so no
+    request is needed to learn which time files it.
     """
     each = 100 * pages - 50
     step = timedelta(days=10) / each
     return Tenant(Call(str(10**17 + n), started=QUARTER_BEGINS + step * (n + 0.5)) for n in range(9 * each))
+
+
+def several_windows() -> Tenant:
+    """A tenant whose 9,000 calls of the last quarter are several windows, the first with some thirty pages."""
+    step = timedelta(days=90) / 9000
+    return Tenant(Call(str(10**17 + n), started=QUARTER_BEGINS + step * (n + 0.5)) for n in range(9000))
 
 
 def days_ago(days: float) -> datetime:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.api import endpoints
 from gong_source.api.tenant import Identity, TenantCheck, host_of
-from gong_source.errors import NoRowsFound, UnexpectedAnswer
+from gong_source.errors import NoRowsFound, PageCursorExpired, UnexpectedAnswer
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gong_source.windows import Window
 
 Records = list[Any]
+# So often pages are fetched again from the first one, after their cursor has expired.
+RESTARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +155,19 @@ class Client:
         if endpoint.inputs == "query":
             return filters | following, None
         return None, {"filter": filters, **dict(endpoint.extra_body), **following}
+
+
+def read_whole(client: Client, endpoint: Endpoint) -> list[Page]:
+    """All pages of a list that Gong only gives whole.
+
+    If the page cursor expires, the list is read again from its first page, twice at most; then `PageCursorExpired` is
+    raised.
+    """
+    restarts = 0
+    while True:
+        try:
+            return list(client.pages(endpoint))
+        except PageCursorExpired:
+            restarts += 1
+            if restarts > RESTARTS:
+                raise

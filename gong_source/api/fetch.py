@@ -12,7 +12,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gong_source.api.plan import FIRST_PIECES, Extent, Pace, Range, extent_of, first_ranges, too_large
+from gong_source.api.client import RESTARTS
+from gong_source.api.plan import Extent, Pace, Range, extent_of, too_large
 from gong_source.api.transport import Usage
 from gong_source.errors import (
     GongError,
@@ -21,7 +22,7 @@ from gong_source.errors import (
     RunStopped,
     UnexpectedAnswer,
 )
-from gong_source.windows import now
+from gong_source.windows import now, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,8 +41,10 @@ _FEW_REQUESTS = 150
 _MOST_IN_FLIGHT = 12
 # Beyond this many requests per second, parsing is the limit, and more windows in flight only cost memory.
 _FASTEST_USEFUL_RATE = 50.0
+_MOST_WAITING = 9
 _PAGES_PER_PART = 20
-_RESTARTS = 2
+# A window with a record that cannot be read is cut into so many.
+_PIECES = 9
 # Errors that concern one window only; the window is left out. Any other error concerns every window.
 _WINDOW_ERRORS = (RecordError, UnexpectedAnswer, PageCursorExpired)
 
@@ -90,10 +93,10 @@ class Fetch(Generic[Part]):
     """An iterator of fetched windows that cover `ranges`, which are disjoint and in time order.
 
     `convert` turns the next pages of a window into a part; it runs in a worker thread. `times_of` gives the call times
-    on a page, a hint to where the records lie. `small` says that no range needs to be cut at first. A window that
-    cannot be loaded is left out, with its error in `failures`. Any other error ends the fetch after the windows that
-    were finished; it is left in `stopped_by`. While the iteration waits for a window, `on_wait` is called twice a
-    second.
+    on a page, a hint to where the records lie. A window that cannot be loaded is left out, with its error in
+    `failures`; if a record is to blame, the window is cut first, so that little is left out. Any other error ends the
+    fetch after the windows that were finished; it is left in `stopped_by`. While the iteration waits for a window,
+    `on_wait` is called twice a second.
     """
 
     def __init__(
@@ -104,7 +107,6 @@ class Fetch(Generic[Part]):
         convert: Callable[[Window, Sequence[Page]], Part],
         times_of: Callable[[Page], Sequence[datetime]],
         *,
-        small: bool = False,
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.client = client
@@ -114,7 +116,7 @@ class Fetch(Generic[Part]):
         self._endpoint = endpoint
         self._convert = convert
         self._times_of = times_of
-        self._items: list[Range | _Task[Part]] = [*first_ranges(ranges, small=small or self._has_few_requests())]
+        self._items: list[Range | _Task[Part]] = [Range(window) for window in ranges]
         self._put_back: FetchedWindow[Part] | None = None
         self._ready: deque[_Task[Part]] = deque()
         self._condition = threading.Condition()
@@ -177,6 +179,9 @@ class Fetch(Generic[Part]):
                 if head.range_to_cut is not None:
                     self._items.insert(0, head.range_to_cut)
                     self._fill()
+                elif isinstance(head.error, RecordError) and not head.cut_from.is_piece:
+                    self._items[:0] = [Range(piece, is_piece=True) for piece in split(head.window, _PIECES)]
+                    self._fill()
                 elif isinstance(head.error, _WINDOW_ERRORS):
                     self.failures.append((head.window, head.error))
             elif self.stopped_by is not None and (
@@ -196,7 +201,7 @@ class Fetch(Generic[Part]):
                 return
             # Finished windows wait in memory until those before them are finished, so their number is bounded. The
             # first one is always started: all others wait for it.
-            if position > 0 and waiting >= FIRST_PIECES + to_run:
+            if position > 0 and waiting >= _MOST_WAITING + to_run:
                 return
             found = self._items[position]
             assert isinstance(found, Range)
@@ -286,7 +291,7 @@ class Fetch(Generic[Part]):
                 return self._fetch_once(task)
             except PageCursorExpired:
                 restarts += 1
-                if restarts > _RESTARTS:
+                if restarts > RESTARTS:
                     raise
 
     def _fetch_once(self, task: _Task[Part]) -> FetchedWindow[Part] | Range:
@@ -332,19 +337,3 @@ def _records_in(item: Range | _Task[Any]) -> float | None:
     """The records of a range or window, as counted by Gong or cut by such a count; None if that is not known yet."""
     count = item.records if isinstance(item, Range) else item.expected
     return None if count is None or math.isnan(count) else max(0.0, count)
-
-
-def read_whole(client: Client, endpoint: Endpoint) -> list[Page]:
-    """All pages of a list that Gong only gives whole.
-
-    If the page cursor expires, the list is read again from its first page, twice at most; then `PageCursorExpired` is
-    raised.
-    """
-    restarts = 0
-    while True:
-        try:
-            return list(client.pages(endpoint))
-        except PageCursorExpired:
-            restarts += 1
-            if restarts > _RESTARTS:
-                raise

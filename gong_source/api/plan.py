@@ -10,27 +10,23 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gong_source.windows import Window, seconds_after, split, whole_second
+from gong_source.windows import Window, seconds_after, whole_second
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
 # The last page of a window is half empty on average, so small windows waste requests. Large windows leave few to fetch
 # at once, need memory, and are lost whole in a crash.
-TARGET_RECORDS = 2500
+TARGET_RECORDS = 2800
 RECORDS_PER_PAGE = 100
-# A long range is fetched from this many places at once.
-FIRST_PIECES = 9
 _SMALLEST_TARGET_RECORDS = 800
-_SPLIT_ABOVE_RECORDS, _SPLIT_ABOVE_RECORDS_ALONE = 4000, 6000
+_SPLIT_ABOVE_RECORDS = 3000
 # Records within this time are fetched in one window, up to this number of records.
 _DENSEST_SECONDS = 2.0
 _MOST_RECORDS_AT_ONCE = 20_000
 # A burst is this many times denser than the range around it. Nights and weekends make a factor of about 5.
 _BURST = 16.0
-# A range this long is cut before its density is known. Mostly the pieces have the right size, and no request is wasted.
-_LONG_RANGE_SECONDS = 31 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +46,14 @@ class Pace:
 class Range:
     """Time not yet fetched. `records`: how many it has (None while unknown); `density`: how many per second.
 
-    `begins_at` is where its first record is expected.
+    `begins_at` is where its first record is expected. `is_piece` marks a part of a window that could not be loaded.
     """
 
     window: Window
     records: float | None = None
     density: float = 0.0
     begins_at: datetime | None = None
+    is_piece: bool = False
 
     def cut_window(self, pace: Pace, records_to_come: float) -> tuple[Window, float | None]:
         """Cuts the next window off the front; returns it and the number of records to expect (None while unknown).
@@ -71,7 +68,7 @@ class Range:
         if target > pace.affordable_records:  # half of that, as a window may have twice the records expected
             target = max(1.0, pace.affordable_records / 2)
         density = max(self.density, self.records / self.window.seconds)
-        if self.records > 1.5 * target:
+        if self.records > min(1.5 * target, _SPLIT_ABOVE_RECORDS):
             begin = max(self.begins_at or self.window.start, self.window.start)
             end = whole_second(seconds_after(begin, max(1.0, target / density)))
             if end >= self.window.end:  # all records lie at the end: the empty time before them is the next window
@@ -127,23 +124,15 @@ def extent_of(parts: Sequence[tuple[float, float | None, int]], handed_out: int,
     return Extent(arrived, round(sum(left)), sum(map(pages_for, left)), exact=exact)
 
 
-def first_ranges(windows: Iterable[Window], *, small: bool) -> list[Range]:
-    """The ranges that a fetch of `windows` begins with; `small` says that none needs to be cut at first."""
-    return [
-        Range(piece)
-        for window in windows
-        for piece in (split(window, FIRST_PIECES) if window.seconds > _LONG_RANGE_SECONDS and not small else [window])
-    ]
-
-
 def too_large(window: Window, total: int, times: Sequence[datetime], pace: Pace) -> Range | None:
     """`window` as a range, if its `total` records are too many for one window; else None.
 
     `times` are the call times on its first page, in the order of the page: a hint to where the records lie.
     """
-    # Where one window alone uses the permitted rate, a split costs requests and gains nothing.
-    bound = _SPLIT_ABOVE_RECORDS if pace.at_once > 1 else _SPLIT_ABOVE_RECORDS_ALONE
-    if total <= min(bound, max(RECORDS_PER_PAGE, pace.affordable_records)) or window.seconds <= _DENSEST_SECONDS:
+    if (
+        total <= min(_SPLIT_ABOVE_RECORDS, max(RECORDS_PER_PAGE, pace.affordable_records))
+        or window.seconds <= _DENSEST_SECONDS
+    ):
         return None
     times = [time for time in times if time in window]
     if not times:

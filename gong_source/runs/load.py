@@ -79,11 +79,10 @@ def load_windows(
     mode: str,
     watermark: datetime | None = None,
     load_if: LoadIf | None = None,
-    small: bool = False,
 ) -> None:
     """Fetches `result.ranges` (disjoint, in time order) and loads the records, chunk by chunk; fills in `result`.
 
-    Windows that `load_if` does not pick are fetched and not loaded. `small` says that the ranges hold few records.
+    Windows that `load_if` does not pick are fetched and not loaded.
 
     `watermark` is the time up to which everything is loaded. The load moves it on, also over windows that earlier runs
     loaded. With None it stays where it is. If fetching ends with an error, a used-up
@@ -95,7 +94,7 @@ def load_windows(
     warehouse, client = run.warehouse, run.client
     state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get(resource.name, {})
     converter = Converter(client, resource, state.get("filed_by"))
-    fetch = _SelectedFetch(client, resource.endpoint, result.ranges, converter, page_times, small=small)
+    fetch = _SelectedFetch(client, resource.endpoint, result.ranges, converter, page_times)
     fetch.load_if = load_if
     try:
         load_ids = _load_chunks(run, result, fetch, converter, mode, watermark)

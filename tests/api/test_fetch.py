@@ -35,7 +35,7 @@ from gong_source.errors import (
 )
 from gong_source.runs.results import Progress
 from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
-from gong_source.windows import Window, subtract
+from gong_source.windows import Window, split, subtract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -298,10 +298,10 @@ def test_windows_are_fetched_at_once() -> None:
             together.wait(30)  # a fetch with fewer windows in flight never gets past this
         return ids_of(window, pages)
 
-    tenant = Tenant.generate(3000, start=JANUARY, end=NEXT)
+    tenant = Tenant.generate(20_000, start=JANUARY, end=NEXT)
     slow = replace(UNLIMITED, latency_seconds=0.1)
     with Simulator(tenant, slow) as simulator, fetching(simulator, rate=1000.0, convert=convert) as fetch:
-        assert len(received(list(fetch))) == 3000
+        assert len(received(list(fetch))) == 20_000
         assert fetch.stopped_by is None
 
 
@@ -371,7 +371,6 @@ def test_third_expiry_fails_that_window_only() -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(kind="record_without_id", numbers=[1]), RecordError),
         (Fault(kind="missing_list_key", numbers=[1]), UnexpectedAnswer),
         (Fault(kind="not_json", numbers=[1]), UnexpectedAnswer),
         (Fault(kind="repeat_cursor", numbers=[2]), UnexpectedAnswer),
@@ -401,6 +400,26 @@ def test_one_bad_window_is_left_out(fault: Fault, error: type[Exception]) -> Non
     ):
         assert [fetched.window for fetched in fetch] == [month(0), month(2)]
         assert [window for window, _ in fetch.failures] == [month(1)]
+
+
+def test_bad_record_leaves_out_only_a_piece_of_its_window() -> None:
+    """A window with a record that cannot be read is cut into nine, once; only the piece with the record is left out."""
+
+    def convert(window: Window, pages: Sequence[Page]) -> Ids:
+        if window.start <= bad < window.end:
+            raise RecordError("a record without an id")
+        return ids_of(window, pages)
+
+    pieces = split(month(1), 9)
+    bad = pieces[3].start
+    with (
+        Simulator(calls_in(0, 1, 2), UNLIMITED) as simulator,
+        fetching(simulator, month(0), month(1), month(2), convert=convert) as fetch,
+    ):
+        assert [fetched.window for fetched in fetch] == [month(0), *pieces[:3], *pieces[4:], month(2)]
+        ((window, error),) = fetch.failures
+        assert (window, type(error)) == (pieces[3], RecordError)
+        assert fetch.stopped_by is None
 
 
 # what ends the fetch
@@ -605,13 +624,13 @@ def test_long_windows_come_in_parts() -> None:
         sizes.append(len(pages))
         return ids_of(window, pages)
 
-    tenant = Tenant(crowd(3050, JANUARY, 86400.0))
+    tenant = Tenant(crowd(2950, JANUARY, 86400.0))
     day = Window(JANUARY, JANUARY + timedelta(days=1))
     with Simulator(tenant, UNLIMITED) as simulator, fetching(simulator, day, convert=convert) as fetch:
         (fetched,) = list(fetch)
 
-    assert sizes == [20, 11]
-    assert [len(part) for part in fetched.parts] == [2000, 1050]
+    assert sizes == [20, 10]
+    assert [len(part) for part in fetched.parts] == [2000, 950]
 
 
 def test_unsettled_calls_are_no_error() -> None:

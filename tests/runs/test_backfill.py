@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from tenants import END, QUARTER_BEGINS, nine_windows
+from tenants import END, QUARTER_BEGINS, several_windows
 
 from gong_source import ConfigurationError, Control, Window, backfill, plan_backfill, status, sync
 from gong_source.api.plan import TARGET_RECORDS
@@ -102,7 +103,7 @@ def test_plan_asks_for_little_and_loads_nothing(serve: Serve, settings_for: Sett
 
     assert len(simulator.requests) == plan.requests_used == 1
     assert plan.records == {"calls": 20_000}
-    assert plan.windows == 20_000 / TARGET_RECORDS
+    assert plan.windows == math.ceil(20_000 / TARGET_RECORDS)
     assert 200 <= plan.requests <= 210
     assert plan.seconds == pytest.approx(plan.requests / 3)
     assert plan.days == pytest.approx(plan.requests / 100)
@@ -157,10 +158,10 @@ def test_daily_quota_is_finished_over_several_days(
     serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the day's quota is used up, the run ends at once; the runs of the next days finish the range."""
-    tenant = nine_windows(pages=2)
+    tenant = several_windows()
     clock = {"now": END.timestamp()}
-    # of nine windows with two pages each, ten answers finish one at the least
-    simulator = serve(tenant, daily_quota=10, clock=lambda: clock["now"])
+    # with three windows of thirty pages at once, so many answers finish one at the least
+    simulator = serve(tenant, daily_quota=88, clock=lambda: clock["now"])
     settings = settings_for(simulator)
     statuses = []
     for day in range(9):
@@ -218,9 +219,9 @@ def test_expired_page_cursor_costs_its_window_only(serve: Serve, settings_for: S
 
 def test_stop_event_ends_the_run_and_keeps_what_was_fetched(serve: Serve, settings_for: SettingsFor) -> None:
     """Control.stopped ends a run between requests; the result says so, and the next run continues."""
-    tenant = nine_windows(pages=2)
+    tenant = several_windows()
     # the last window is never fetched to its end before the stop
-    simulator = serve(tenant, faults=(Fault(kind="slow", seconds=3600.0, numbers=range(18, 99)),))
+    simulator = serve(tenant, faults=(Fault(kind="slow", seconds=3600.0, numbers=range(89, 999)),))
     stopped = threading.Event()
     seen: list[Any] = []
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Without a repair, a window of more pages than this is reported by its counts alone.
 _MOST_PAGES_TO_REPORT = 10
 _PAGES_AT_ONCE = 5
+# The ends of windows show which of its two times files a call, so a deep verification of a long range has several.
+_LONG_SECONDS, _PIECES_OF_A_LONG_RANGE = 31 * 86400.0, 9
 # More rounds than this only happen while Gong changes faster than the run reads.
 _ROUNDS = 4
 
@@ -82,7 +84,7 @@ def _round(
     windows = _suspicious(run, counter, result, terms, whole)
     comparison = Comparison(run.warehouse, resource, run.client.workspace_id, terms.repair)
     load = ResourceResult(resource.name, [piece for counted in windows for piece in _pieces(counted, terms)])
-    load_windows(run, resource, load, mode="repair", load_if=comparison.compare, small=not terms.deep)
+    load_windows(run, resource, load, mode="repair", load_if=comparison.compare)
     missing = comparison.settle(terms.share)
     _take_over(load, result)
     known = {found.window for found in result.windows if found.unsettled}
@@ -133,7 +135,10 @@ def _is_repaired(found: Difference, *, refused: bool) -> bool:
 
 def _pieces(counted: Counted, terms: Terms) -> list[Window]:
     """The window in pieces of a few pages: a used-up budget interrupts little, and several are fetched at once."""
-    return [counted.window] if terms.deep else split(counted.window, math.ceil(counted.pages / _PAGES_AT_ONCE))
+    if not terms.deep:
+        return split(counted.window, math.ceil(counted.pages / _PAGES_AT_ONCE))
+    long = counted.window.seconds > _LONG_SECONDS
+    return split(counted.window, _PIECES_OF_A_LONG_RANGE) if long else [counted.window]
 
 
 def _counted_only(resource: Resource, counted: Counted, outcome: Literal["differs", "refused"]) -> Difference:
