@@ -743,6 +743,7 @@ def test_compressed_answer_is_unpacked(encoding: str) -> None:
         ("gzip", gzip.compress(b'{"calls":') + gzip.compress(b" []}")),
         ("deflate", zlib.compress(b'{"calls": []}', wbits=-15)),
     ],
+    ids=["two members", "no header"],
 )
 def test_less_usual_compression_is_unpacked_too(encoding: str, packed: bytes) -> None:
     """A body of several gzip members, and deflate without a header."""
