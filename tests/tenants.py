@@ -24,9 +24,9 @@ def nine_windows(pages: int = 1) -> Tenant:
 
 
 def several_windows() -> Tenant:
-    """A tenant whose 12,000 calls of the last quarter are several windows, the first with some thirty pages."""
-    step = timedelta(days=90) / 12_000
-    return Tenant(Call(str(10**17 + n), started=QUARTER_BEGINS + step * (n + 0.5)) for n in range(12_000))
+    """A tenant whose 15,000 calls of the last quarter are several windows, the first with some forty pages."""
+    step = timedelta(days=90) / 15_000
+    return Tenant(Call(str(10**17 + n), started=QUARTER_BEGINS + step * (n + 0.5)) for n in range(15_000))
 
 
 def days_ago(days: float) -> datetime:

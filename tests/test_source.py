@@ -173,8 +173,8 @@ def test_quota_in_mid_run_commits_what_was_fetched(
 ) -> None:
     """A Retry-After of hours ends the package early with a warning; the watermark is at the end of what was fetched."""
     tenant = several_windows()
-    # with three windows of thirty pages at once, so many answers finish one at the least
-    limited = serve(tenant, faults=(Fault(kind="status", status=429, retry_after=21_600, numbers=range(97, 999)),))
+    # with three windows of forty pages at once, so many answers finish one at the least
+    limited = serve(tenant, faults=(Fault(kind="status", status=429, retry_after=21_600, numbers=range(121, 999)),))
     pipeline.run(source(limited, start_date=iso(QUARTER_BEGINS)))
     loaded = rows("select count(*) from gong.calls")[0][0]
     windows = rows("select window_start, window_end from gong.fetched_windows")
@@ -187,10 +187,10 @@ def test_quota_in_mid_run_commits_what_was_fetched(
 
     assert "Gong asks to wait until" in caplog.text
     assert 1 <= len(fetched) <= 4
-    assert 0 < loaded < 12_000
+    assert 0 < loaded < 15_000
     assert reached == reach(QUARTER_BEGINS, fetched)
     assert min(r.query["fromDateTime"] for r in rest.requests) == iso(max(QUARTER_BEGINS, reached - timedelta(days=7)))
-    assert rows("select count(*) from gong.calls") == [(12_000,)]
+    assert rows("select count(*) from gong.calls") == [(15_000,)]
 
 
 def test_interval_of_a_scheduler_is_respected(serve: Serve, source: Any, pipeline: dlt.Pipeline) -> None:

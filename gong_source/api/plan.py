@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 # The last page of a window is half empty on average, so small windows waste requests. Large windows leave few to fetch
 # at once, need memory, and are lost whole in a crash.
-TARGET_RECORDS = 3000
+TARGET_RECORDS = 3800
 RECORDS_PER_PAGE = 100
 _SMALLEST_TARGET_RECORDS = 800
-_SPLIT_ABOVE_RECORDS = 3300
+_SPLIT_ABOVE_RECORDS = 4200
 # Records within this time are fetched in one window, up to this number of records.
 _DENSEST_SECONDS = 2.0
 _MOST_RECORDS_AT_ONCE = 20_000

@@ -222,6 +222,7 @@ def tenant_like(kind: str) -> Tenant:
         ("20000 business", 1.05),
         ("26000 business", 1.1),
         ("40000 business", 1.1),
+        ("100000 business", 1.02),
         ("20000 burst", 1.05),
         ("an hour", 1.08),
         ("a second", 1.1),
@@ -257,13 +258,15 @@ def test_small_budgets_make_progress() -> None:
         assert len(simulator.requests) <= runs * 20 <= 100
 
 
-def test_few_calls_in_years_take_few_requests() -> None:
-    """300 calls in five years: a handful of requests, not one for each month."""
+@pytest.mark.parametrize("count", [1, 300, 2000, 4000])
+@pytest.mark.parametrize("shape", ["uniform", "business", "burst"])
+def test_few_calls_in_years_take_their_pages_only(count: int, shape: Any) -> None:
+    """So many calls in five years are one window: one request for each page, and none to find out where they lie."""
     end = JANUARY + timedelta(days=5 * 365)
-    tenant = Tenant.generate(300, start=JANUARY, end=end, seed=5)
+    tenant = Tenant.generate(count, start=JANUARY, end=end, seed=5, shape=shape)
     with Simulator(tenant, UNLIMITED) as simulator, fetching(simulator, Window(JANUARY, end)) as fetch:
-        assert len(received(list(fetch))) == 300
-        assert len(simulator.requests) <= 10
+        assert len(received(list(fetch))) == count
+        assert len(simulator.requests) == math.ceil(count / 100)
 
 
 def test_empty_month_takes_one_request() -> None:

@@ -516,7 +516,7 @@ def test_second_run_at_the_same_time_ends_and_names_the_first(serve: Serve, comm
 
 def test_interrupt_loads_what_was_fetched(serve: Serve, command: Command) -> None:
     """SIGTERM ends the run soon, with exit code 143 and the finished windows loaded; the next run loads the rest."""
-    unanswered = Fault(kind="slow", seconds=3600.0, numbers=range(97, 999))
+    unanswered = Fault(kind="slow", seconds=3600.0, numbers=range(121, 999))
     simulator = serve(several_windows(), faults=(unanswered,))
     # at this rate few windows are in flight, so that the sixtieth request means that one is finished
     few = QUARTER | {"SOURCES__GONG__REQUESTS_PER_SECOND": "20"}
@@ -534,10 +534,10 @@ def test_interrupt_loads_what_was_fetched(serve: Serve, command: Command) -> Non
     stopped = json.loads(out)
     assert process.returncode == 143
     assert stopped["status"] == "paused"
-    assert 0 < stopped["calls_received"] == saved < 12_000
+    assert 0 < stopped["calls_received"] == saved < 15_000
     assert code == 0
-    assert json.loads(rest)["calls_received"] >= 12_000 - saved
-    assert loaded() == 12_000
+    assert json.loads(rest)["calls_received"] >= 15_000 - saved
+    assert loaded() == 15_000
 
 
 def test_second_signal_of_another_kind_ends_the_run_at_once(serve: Serve) -> None:
@@ -585,7 +585,7 @@ def test_interrupt_while_a_sync_verifies_is_told_by_the_exit_code(serve: Serve) 
 
 def test_exhausted_quota_is_exit_code_4_with_the_time_to_come_back(serve: Serve, command: Command) -> None:
     """A Retry-After of hours ends the run at once, and says when to run again."""
-    fault = Fault(kind="status", status=429, retry_after=21_600, numbers=range(97, 999))
+    fault = Fault(kind="status", status=429, retry_after=21_600, numbers=range(121, 999))
     simulator = serve(several_windows(), faults=(fault,))
 
     code, out, err = command("sync", "--json", simulator=simulator, **QUARTER)
@@ -594,8 +594,8 @@ def test_exhausted_quota_is_exit_code_4_with_the_time_to_come_back(serve: Serve,
     assert code == 4
     assert result["status"] == "paused"
     assert result["retry_at"] in err
-    assert [request.status for request in simulator.requests[:97]] == [200] * 96 + [429]
-    assert 0 < result["calls_received"] == loaded() < 12_000
+    assert [request.status for request in simulator.requests[:121]] == [200] * 120 + [429]
+    assert 0 < result["calls_received"] == loaded() < 15_000
 
 
 def test_default_rate_is_three_requests_a_second(serve: Serve) -> None:

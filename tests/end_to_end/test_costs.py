@@ -116,7 +116,7 @@ def test_tables_handed_to_dlt(serve: Serve, settings_for: Callable[..., Any]) ->
 
 def test_package_is_bounded_in_bytes(serve: Serve, settings_for: Callable[..., Any]) -> None:
     """A package takes the next window only if it stays within its bytes, and one at least; the next takes the rest."""
-    simulator = serve(Tenant.generate(9000, start=START, end=END))
+    simulator = serve(Tenant.generate(12_000, start=START, end=END))
     client = connect(settings_for(simulator, requests_per_second=100_000.0))
     converter = Converter(client, CALLS, "started")
     fetch = Fetch(client, CALLS_ENDPOINT, [YEAR], converter, page_times)
@@ -131,7 +131,7 @@ def test_package_is_bounded_in_bytes(serve: Serve, settings_for: Callable[..., A
 
     assert len(small.ledger_rows) == 1
     assert len(rest.ledger_rows) > 1
-    assert 0 < small.records == 9000 - rest.records
+    assert 0 < small.records == 12_000 - rest.records
 
 
 @contextmanager

@@ -160,8 +160,8 @@ def test_daily_quota_is_finished_over_several_days(
     """If the day's quota is used up, the run ends at once; the runs of the next days finish the range."""
     tenant = several_windows()
     clock = {"now": END.timestamp()}
-    # with three windows of thirty pages at once, so many answers finish one at the least
-    simulator = serve(tenant, daily_quota=96, clock=lambda: clock["now"])
+    # with three windows of forty pages at once, so many answers finish one at the least
+    simulator = serve(tenant, daily_quota=120, clock=lambda: clock["now"])
     settings = settings_for(simulator)
     statuses = []
     for day in range(9):
@@ -221,7 +221,7 @@ def test_stop_event_ends_the_run_and_keeps_what_was_fetched(serve: Serve, settin
     """Control.stopped ends a run between requests; the result says so, and the next run continues."""
     tenant = several_windows()
     # the last window is never fetched to its end before the stop
-    simulator = serve(tenant, faults=(Fault(kind="slow", seconds=3600.0, numbers=range(97, 999)),))
+    simulator = serve(tenant, faults=(Fault(kind="slow", seconds=3600.0, numbers=range(121, 999)),))
     stopped = threading.Event()
     seen: list[Any] = []
 
