@@ -172,7 +172,8 @@ class Warehouse:
             with self.connected() as client:
                 info = self.pipeline.load()
                 if not self._tables_finished or any(package.schema_update for package in info.load_packages):
-                    self.destination.finish(client, [table for table in TABLES if table.name in self.known_tables()])
+                    known = self.known_tables()  # read from a file by each call
+                    self.destination.finish(client, [table for table in TABLES if table.name in known])
                     self._tables_finished = True
         except Exception as error:
             raise explain(error, self.destination, self.place, "write") from None
