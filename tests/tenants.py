@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 END = datetime.now(UTC).replace(microsecond=0)
 QUARTER_BEGINS = END - timedelta(days=90)
@@ -23,10 +26,19 @@ def nine_windows(pages: int = 1) -> Tenant:
     return Tenant(Call(str(10**17 + n), started=QUARTER_BEGINS + step * (n + 0.5)) for n in range(9 * each))
 
 
+# With fewer than 150 requests left, windows are fetched one at a time: sixty answers finish the first one.
+ONE_AT_A_TIME = 149
+
+
 def several_windows() -> Tenant:
-    """A tenant whose 15,000 calls of the last quarter are several windows, the first with some forty pages."""
+    """A tenant whose 15,000 calls of the last quarter are several windows of at most forty pages."""
     step = timedelta(days=90) / 15_000
     return Tenant(Call(str(10**17 + n), started=QUARTER_BEGINS + step * (n + 0.5)) for n in range(15_000))
+
+
+def calls_within(tenant: Tenant, windows: Iterable[tuple[datetime, datetime]]) -> int:
+    """How many calls of the tenant began within these windows, which are disjoint."""
+    return sum(start <= call.started < end for start, end in windows for call in tenant.calls.values() if call.started)
 
 
 def days_ago(days: float) -> datetime:

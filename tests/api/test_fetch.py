@@ -627,13 +627,13 @@ def test_long_windows_come_in_parts() -> None:
         sizes.append(len(pages))
         return ids_of(window, pages)
 
-    tenant = Tenant(crowd(2950, JANUARY, 86400.0))
+    tenant = Tenant(crowd(3050, JANUARY, 86400.0))
     day = Window(JANUARY, JANUARY + timedelta(days=1))
     with Simulator(tenant, UNLIMITED) as simulator, fetching(simulator, day, convert=convert) as fetch:
         (fetched,) = list(fetch)
 
-    assert sizes == [20, 10]
-    assert [len(part) for part in fetched.parts] == [2000, 950]
+    assert sizes == [20, 11]
+    assert [len(part) for part in fetched.parts] == [2000, 1050]
 
 
 def test_unsettled_calls_are_no_error() -> None:

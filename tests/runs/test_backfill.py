@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from tenants import END, QUARTER_BEGINS, several_windows
+from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, several_windows
 
 from gong_source import ConfigurationError, Control, Window, backfill, plan_backfill, status, sync
 from gong_source.api.plan import TARGET_RECORDS
@@ -160,14 +160,13 @@ def test_daily_quota_is_finished_over_several_days(
     """If the day's quota is used up, the run ends at once; the runs of the next days finish the range."""
     tenant = several_windows()
     clock = {"now": END.timestamp()}
-    # with three windows of forty pages at once, so many answers finish one at the least
-    simulator = serve(tenant, daily_quota=120, clock=lambda: clock["now"])
+    simulator = serve(tenant, daily_quota=60, clock=lambda: clock["now"])
     settings = settings_for(simulator)
     statuses = []
     for day in range(9):
         # every day on another machine: its throttle knows nothing of the day before
         monkeypatch.setenv("DLT_DATA_DIR", f"machine-{day}")
-        result = backfill(QUARTER_BEGINS, END, settings=settings)
+        result = backfill(QUARTER_BEGINS, END, settings=settings, control=Control(max_requests=ONE_AT_A_TIME))
         statuses.append(result.status)
         if result.status == "done":
             break
@@ -221,7 +220,7 @@ def test_stop_event_ends_the_run_and_keeps_what_was_fetched(serve: Serve, settin
     """Control.stopped ends a run between requests; the result says so, and the next run continues."""
     tenant = several_windows()
     # the last window is never fetched to its end before the stop
-    simulator = serve(tenant, faults=(Fault(kind="slow", seconds=3600.0, numbers=range(121, 999)),))
+    simulator = serve(tenant, faults=(Fault(kind="slow", seconds=3600.0, numbers=range(60, 999)),))
     stopped = threading.Event()
     seen: list[Any] = []
 
@@ -230,7 +229,7 @@ def test_stop_event_ends_the_run_and_keeps_what_was_fetched(serve: Serve, settin
         if progress.windows:
             stopped.set()
 
-    control = Control(stopped=stopped, on_progress=stop_soon)
+    control = Control(stopped=stopped, on_progress=stop_soon, max_requests=ONE_AT_A_TIME)
     first = backfill(QUARTER_BEGINS, END, settings=settings_for(simulator), control=control)
     simulator.faults = []
     second = backfill(QUARTER_BEGINS, END, settings=settings_for(simulator))
