@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gong_source.api import endpoints
 from gong_source.api.tenant import Identity, TenantCheck, host_of
@@ -13,7 +13,7 @@ from gong_source.errors import NoRowsFound, PageCursorExpired, UnexpectedAnswer
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gong_source.api.endpoints import Endpoint
     from gong_source.api.throttle import Priority
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gong_source.windows import Window
 
 Records = list[Any]
-# So often pages are fetched again from the first one, after their cursor has expired.
-RESTARTS = 2
+T = TypeVar("T")
+_RESTARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +158,18 @@ class Client:
 
 
 def read_whole(client: Client, endpoint: Endpoint) -> list[Page]:
-    """All pages of a list that Gong only gives whole.
+    """All pages of a list that Gong only gives whole. Raises `PageCursorExpired` as `with_restarts` does."""
+    return with_restarts(lambda: list(client.pages(endpoint)))
 
-    If the page cursor expires, the list is read again from its first page, twice at most; then `PageCursorExpired` is
-    raised.
+
+def with_restarts(read: Callable[[], T]) -> T:
+    """What `read` returns, which reads pages from the first one on.
+
+    If the page cursor expires, it reads again, twice at most; then `PageCursorExpired` is raised.
     """
-    restarts = 0
-    while True:
+    for _ in range(_RESTARTS):
         try:
-            return list(client.pages(endpoint))
+            return read()
         except PageCursorExpired:
-            restarts += 1
-            if restarts > RESTARTS:
-                raise
+            continue
+    return read()

@@ -10,9 +10,10 @@ import math
 import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gong_source.api.client import RESTARTS
+from gong_source.api.client import with_restarts
 from gong_source.api.plan import Extent, Pace, Range, extent_of, too_large
 from gong_source.api.transport import Usage
 from gong_source.errors import (
@@ -41,9 +42,10 @@ _FEW_REQUESTS = 150
 _MOST_IN_FLIGHT = 12
 # Beyond this many requests per second, parsing is the limit, and more windows in flight only cost memory.
 _FASTEST_USEFUL_RATE = 50.0
+# So many finished windows may wait for an earlier one, beside those in flight.
 _MOST_WAITING = 9
 _PAGES_PER_PART = 20
-# A window with a record that cannot be read is cut into so many.
+# A window with a record that cannot be read is fetched again in so many pieces.
 _PIECES = 9
 # Errors that concern one window only; the window is left out. Any other error concerns every window.
 _WINDOW_ERRORS = (RecordError, UnexpectedAnswer, PageCursorExpired)
@@ -262,7 +264,7 @@ class Fetch(Generic[Part]):
             error: BaseException | None = None
             outcome: FetchedWindow[Part] | Range | None = None
             try:
-                outcome = self._fetch(task)
+                outcome = with_restarts(partial(self._fetch, task))
             except BaseException as raised:  # noqa: BLE001 - handed to the thread that iterates
                 error = raised
             used = self.client.transport.used_by_this_thread()
@@ -285,16 +287,6 @@ class Fetch(Generic[Part]):
 
     def _fetch(self, task: _Task[Part]) -> FetchedWindow[Part] | Range:
         """The window fetched completely, or the range that it turned out to be."""
-        restarts = 0
-        while True:
-            try:
-                return self._fetch_once(task)
-            except PageCursorExpired:
-                restarts += 1
-                if restarts > RESTARTS:
-                    raise
-
-    def _fetch_once(self, task: _Task[Part]) -> FetchedWindow[Part] | Range:
         fetched: FetchedWindow[Part] = FetchedWindow(task.window, now())
         pages: list[Page] = []
         for page in self.client.pages(self._endpoint, task.window, lambda: self._priority(task, fetched)):
