@@ -41,6 +41,11 @@ class Pace:
         """Records of a window that the rest of the budget can finish, beside the other windows in flight."""
         return self.requests_left * RECORDS_PER_PAGE / self.at_once
 
+    @property
+    def most_records(self) -> float:
+        """A window with more records than this is cut."""
+        return min(_SPLIT_ABOVE_RECORDS, max(RECORDS_PER_PAGE, self.affordable_records))
+
 
 @dataclass(eq=False, slots=True)
 class Range:
@@ -68,7 +73,8 @@ class Range:
         if target > pace.affordable_records:  # half of that, as a window may have twice the records expected
             target = max(1.0, pace.affordable_records / 2)
         density = max(self.density, self.records / self.window.seconds)
-        if self.records > min(1.5 * target, _SPLIT_ABOVE_RECORDS):
+        if self.records > min(1.5 * target, pace.most_records):
+            target = min(target, self.records / 2)
             begin = max(self.begins_at or self.window.start, self.window.start)
             end = whole_second(seconds_after(begin, max(1.0, target / density)))
             if end >= self.window.end:  # all records lie at the end: the empty time before them is the next window
@@ -129,10 +135,7 @@ def too_large(window: Window, total: int, times: Sequence[datetime], pace: Pace)
 
     `times` are the call times on its first page, in the order of the page: a hint to where the records lie.
     """
-    if (
-        total <= min(_SPLIT_ABOVE_RECORDS, max(RECORDS_PER_PAGE, pace.affordable_records))
-        or window.seconds <= _DENSEST_SECONDS
-    ):
+    if total <= pace.most_records or window.seconds <= _DENSEST_SECONDS:
         return None
     times = [time for time in times if time in window]
     if not times:
