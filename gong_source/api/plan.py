@@ -74,7 +74,6 @@ class Range:
             target = max(1.0, pace.affordable_records / 2)
         density = max(self.density, self.records / self.window.seconds)
         if self.records > min(1.5 * target, pace.most_records):
-            target = min(target, self.records / 2)
             begin = max(self.begins_at or self.window.start, self.window.start)
             end = whole_second(seconds_after(begin, max(1.0, target / density)))
             if end >= self.window.end:  # all records lie at the end: the empty time before them is the next window

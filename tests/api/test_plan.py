@@ -19,11 +19,12 @@ JANUARY = datetime(2025, 1, 1, tzinfo=UTC)
     length=st.one_of(st.integers(3, 20), st.integers(3, 200_000_000)),
     begin=st.floats(0.0, 1.0),
     spread=st.floats(0.0, 1.0),
+    elsewhere=st.integers(0, 100_000),
     at_once=st.integers(1, 12),
     requests_left=st.one_of(st.floats(1.0, 500.0), st.just(float("inf"))),
 )
 def test_window_with_too_many_records_is_cut(
-    total: int, length: int, begin: float, spread: float, at_once: int, requests_left: float
+    total: int, length: int, begin: float, spread: float, elsewhere: int, at_once: int, requests_left: float
 ) -> None:
     """What is too large for one window gives a shorter one: a fetch would ask for the same window for ever."""
     window = Window(JANUARY, JANUARY + timedelta(seconds=length))
@@ -35,6 +36,6 @@ def test_window_with_too_many_records_is_cut(
     found = too_large(window, total, times, pace)
 
     if found is not None:
-        taken, _ = found.cut_window(pace, total)
+        taken, _ = found.cut_window(pace, total + elsewhere)
         assert taken.start == window.start
         assert taken.end < window.end
