@@ -14,7 +14,7 @@ import pyarrow as pa
 from gong_source.api.client import read_whole
 from gong_source.deletions import too_many_missing
 from gong_source.errors import WrongTenant
-from gong_source.package import current_load_id, ledger_row, rows_of
+from gong_source.package import current_load_id, is_new, ledger_row, rows_of
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, read_records, to_table, with_load_id
 from gong_source.stored import rows_where
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.api.client import Client
-    from gong_source.resources.declare import History, Resource
+    from gong_source.resources.declare import History, Resource, Table
     from gong_source.stored import Query, Row
 
 # A daily run must not skip a day because it starts some minutes earlier than the day before.
@@ -106,13 +106,15 @@ class SnapshotPackage:
     """A snapshot for one dlt package, with the deletions and the history that follow from it.
 
     `query` reads what is stored. Where more than `max_deleted_share` of the stored records are missing, none is marked
-    as deleted and `refused` is true. After `items`, the counts say what was found.
+    as deleted and `refused` is true. `empty_tables` are created with the package if they do not exist. After `items`,
+    the counts say what was found.
     """
 
     snapshot: Snapshot
     query: Query
     mode: str
     max_deleted_share: float
+    empty_tables: Sequence[Table] = ()
     stored: int = 0
     missing: int = 0
     refused: bool = False
@@ -131,6 +133,9 @@ class SnapshotPackage:
             yield rows_of(resource.history.table, self._states(resource.history, deleted), load_id)
         ledger = ledger_row(resource, mode=self.mode, **snapshot.ledger)
         yield rows_of(FETCHED_WINDOWS, [ledger], load_id)
+        for other in self.empty_tables:
+            if is_new(other):
+                yield rows_of(other, [], load_id)
 
     def would_refuse(self, missing: int, stored: int) -> bool:
         """Whether `missing` of `stored` records are too many to be marked as deleted without a confirmation."""

@@ -253,7 +253,7 @@ def snapshot_source(package: SnapshotPackage) -> DltSource:
     def whole() -> Iterator[Any]:
         yield from package.items()
 
-    return _source(_dlt_resource(package.snapshot.resource, whole))
+    return _source(_dlt_resource(package.snapshot.resource, whole, *package.empty_tables))
 
 
 def rows_source(resource: Resource, table: Table, rows: Sequence[Mapping[str, Any]]) -> DltSource:

@@ -76,6 +76,7 @@ def _described_by_duckdb(query: Callable[[str], list[tuple[Any, ...]]], dataset:
         return dict(
             query(
                 f"select null, comment from duckdb_tables() where {about}"
+                f" union all select null, comment from duckdb_views() where {about.replace('table_name', 'view_name')}"
                 f" union all select column_name, comment from duckdb_columns() where {about}"
             )
         )

@@ -24,7 +24,7 @@ from gong_source.errors import (
     WrongTenant,
 )
 from gong_source.package import WindowPackage
-from gong_source.resources.bookkeeping import ARRIVALS, RUNS
+from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
 from gong_source.runs.results import Progress, ResourceResult, Verification
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
 from gong_source.source import chunk_source, snapshot_source
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 _RECORDS_PER_CHUNK = 110_000
 _BYTES_PER_CHUNK = 36_000_000
 _SECONDS_PER_CHUNK = 120.0
+# The first load makes these tables too, so that queries and views can rely on them.
+_BEGUN_EMPTY = (ARRIVALS, RUNS, VERIFICATIONS)
 
 
 class _SelectedFetch(Fetch[Batch]):
@@ -123,7 +125,7 @@ def _load_chunks(
             mode=mode,
             watermark=watermark,
             covered=ledger.covered,
-            empty_tables=(ARRIVALS, RUNS),
+            empty_tables=_BEGUN_EMPTY,
             query=run.warehouse.query,
             compared=[] if mode == "repair" else ledger.covered,  # a repair compares by itself
             max_deleted_share=run.settings.max_deleted_share,
@@ -259,7 +261,8 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
     except (ConfigurationError, RequestFailed, QuotaExhausted, RunStopped, RecordError) as cause:
         record_ending(result, cause)
         return result
-    package = SnapshotPackage(snapshot, run.warehouse.query, "sync", run.settings.max_deleted_share)
+    share = run.settings.max_deleted_share
+    package = SnapshotPackage(snapshot, run.warehouse.query, "sync", share, _BEGUN_EMPTY)
     load_ids = run.warehouse.load(snapshot_source(package))
     result.received, result.unmapped = len(snapshot.ids), snapshot.unmapped
     result.marked_deleted = package.marked_deleted

@@ -85,7 +85,7 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
     windowed = [resource for resource in settings.chosen if resource.windowed]
     started_at, failure = now_exactly(), None
     run: Run | None = None
-    with open_warehouse(target, command=command, write=True) as warehouse:
+    with open_warehouse(target, command=command, write=True, time_zone=settings.time_zone) as warehouse:
         client = connect(settings, stopped=control.stopped, max_requests=control.max_requests)
         try:
             with warehouse.connected():

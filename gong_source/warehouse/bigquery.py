@@ -16,12 +16,16 @@ from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import BOOKKEEPING
 from gong_source.warehouse.destination import Destination
 from gong_source.warehouse.lock import host_name, locked_by
+from gong_source.warehouse.make_views import to_make, warn
 from gong_source.windows import iso, now, seconds_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from dlt.extract import DltSource
+
+    from gong_source.resources.declare import Table
+    from gong_source.warehouse.views import LocalView
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +159,38 @@ def _describe(source: DltSource) -> None:
             )
 
 
+def _finish(client: Any, _tables: Sequence[Table], views: Sequence[LocalView]) -> None:
+    """Makes the views that are missing or differ."""
+    from google.api_core.exceptions import NotFound
+
+    for view in views:
+        name = client.make_qualified_table_name(view.name, quote=False)
+        try:
+            found = client.native_connection.get_table(name)
+        except NotFound:
+            found = None
+        if to_make(view, found is not None, found and found.description):
+            try:
+                _make_view(client, name, found, view)
+            except Exception as error:  # noqa: BLE001 - whatever BigQuery says, the tables are loaded
+                warn(view, error)
+
+
+def _make_view(client: Any, name: str, found: Any, view: LocalView) -> None:
+    """Makes the view, or changes the one that was found, and describes its columns."""
+    from google.cloud import bigquery
+
+    connection, table = client.native_connection, found or bigquery.Table(name)
+    table.view_query, table.description = view.select(client), view.description
+    made = connection.update_table(table, ["view_query", "description"]) if found else connection.create_table(table)
+    columns = view.view.columns
+    if made.schema:  # an emulator gives none
+        made.schema = [
+            bigquery.SchemaField(field.name, field.field_type, field.mode, columns[field.name]) for field in made.schema
+        ]
+        connection.update_table(made, ["schema"])
+
+
 def _place(config: Any) -> str:
     project = config.project_id or config.credentials.project_id
     return f"{project}:{config.data_location()}"
@@ -169,4 +205,5 @@ DESTINATION = Destination(
     place=_place,
     lock=lease,
     adapt=_describe,
+    finish=_finish,
 )

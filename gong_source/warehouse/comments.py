@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,15 +11,24 @@ if TYPE_CHECKING:
     from gong_source.resources.declare import Table
 
 
-def write_comments(client: Any, tables: Sequence[Table], existing: str) -> None:
-    """Writes the descriptions of `tables` that differ from what the query `existing` finds.
+# The comment of a table or view (column None), or of one of its columns; None where there is none.
+Comments = Mapping[tuple[str, str | None], str | None]
 
-    The query's columns are `schema_name`, `table_name`, `column_name` (null for the table itself) and `text`.
+
+def read_comments(client: Any, sql: str) -> Comments:
+    """The comments of all tables, views and columns in the dataset.
+
+    The columns of the query `sql` are `schema_name`, `table_name`, `column_name` (null for the table itself) and
+    `text`.
     """
     rows = client.execute_sql(
-        f"select table_name, column_name, text from ({existing}) as c where schema_name = %s", client.dataset_name
+        f"select table_name, column_name, text from ({sql}) as c where schema_name = %s", client.dataset_name
     )
-    found = {(table, column): text for table, column, text in rows or ()}
+    return {(table, column): text for table, column, text in rows or ()}
+
+
+def write_comments(client: Any, tables: Sequence[Table], found: Comments) -> None:
+    """Writes the descriptions of `tables` that differ from the comments that were found."""
     literal = client.capabilities.escape_literal
     statements = []
     for table in tables:

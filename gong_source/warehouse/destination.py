@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltSource
 
     from gong_source.resources.declare import Table
+    from gong_source.warehouse.views import LocalView
 
 # Keeps other machines out of a dataset for a block. Takes the pipeline, words for the dataset, and the command; gives a
 # function that raises if the lock was lost meanwhile.
@@ -29,8 +30,9 @@ class Destination:
     `place` says where its data lies, without secrets, and raises `ConfigurationError` for a place that cannot be used.
     `check` raises if the place cannot hold the dataset. `lock` keeps other machines out. `lock_file` is the lock file
     against runs on the same machine; None: one in the working folder. `adapt` adds hints to a source before it is
-    loaded. `finish` adds what dlt does not create to our tables after a load. `hint` is what to try after an error with
-    this text. `holder` names the other program that keeps the database open, None if the error is another one.
+    loaded. `finish` adds what dlt does not create after a load: descriptions, indexes, views. `hint` is what to try
+    after an error with this text. `holder` names the other program that keeps the database open, None if the error is
+    another one.
     """
 
     name: str
@@ -42,6 +44,6 @@ class Destination:
     check: Callable[[str, str], None] = lambda place, dataset: None
     lock_file: Callable[[str], Path | None] = lambda place: None
     adapt: Callable[[DltSource], None] = lambda source: None
-    finish: Callable[[Any, Sequence[Table]], None] = lambda client, tables: None
+    finish: Callable[[Any, Sequence[Table], Sequence[LocalView]], None] = lambda client, tables, views: None
     hint: Callable[[str], str] = lambda text: ""
     holder: Callable[[str], str | None] = lambda text: None

@@ -24,8 +24,9 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
 from gong_source.errors import ConfigurationError, DestinationFailed
-from gong_source.warehouse.comments import write_comments
+from gong_source.warehouse.comments import read_comments, write_comments
 from gong_source.warehouse.destination import Destination
+from gong_source.warehouse.make_views import write_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from dlt.common.schema import Schema, TTableSchema
 
     from gong_source.resources.declare import Table
+    from gong_source.warehouse.views import LocalView
 
 
 # A chunk is little work: one thread costs the least, and parts of the table that stay in memory would only cost memory.
@@ -47,6 +49,7 @@ _OPEN_ELSEWHERE = re.compile(r"Conflicting lock is held in (?:(.+?) \()?PID (\d+
 _OWN_SCHEMAS = ("information_schema", "pg_catalog", "system", "temp")
 _COMMENTS = """
     select schema_name, table_name, null as column_name, comment as text from duckdb_tables()
+    union all select schema_name, view_name, null, comment from duckdb_views()
     union all select schema_name, table_name, column_name, comment from duckdb_columns()
 """
 _OTHER_NAMES = {"worker_threads": "threads", "max_memory": "memory_limit"}
@@ -175,9 +178,11 @@ def check_file(path: Path, dataset: str) -> None:
         raise DestinationFailed(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def describe(client: Any, tables: Sequence[Table]) -> None:
-    """Writes the descriptions of tables and columns."""
-    write_comments(client, tables, _COMMENTS)
+def finish(client: Any, tables: Sequence[Table], views: Sequence[LocalView], *, describe_columns: bool = True) -> None:
+    """Writes the descriptions of tables and columns, and makes the views, whose columns a lake cannot describe."""
+    found = read_comments(client, _COMMENTS)
+    write_comments(client, tables, found)
+    write_views(client, views, found, describe_columns=describe_columns)
 
 
 def memory_hint(text: str) -> str:
@@ -229,7 +234,7 @@ DESTINATION = Destination(
     lock=_no_lock,
     check=lambda place, dataset: check_file(Path(place), dataset),
     lock_file=lambda place: Path(f"{place}.lock"),
-    finish=describe,
+    finish=finish,
     hint=memory_hint,
     holder=_holder,
 )

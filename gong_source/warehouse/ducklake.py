@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
 
 from gong_source.errors import ConfigurationError
 from gong_source.warehouse.destination import Destination
-from gong_source.warehouse.duckdb import DuckDBClient, describe, memory_hint
+from gong_source.warehouse.duckdb import DuckDBClient, finish, memory_hint
 from gong_source.warehouse.lock import file_lock
 from gong_source.warehouse.postgres import advisory_lock
 
@@ -76,6 +77,6 @@ DESTINATION = Destination(
     build=lambda _write: DuckLake(),
     place=_place,
     lock=_lock,
-    finish=describe,
+    finish=partial(finish, describe_columns=False),
     hint=memory_hint,
 )

@@ -45,8 +45,13 @@ def explain(error: Exception, destination: Destination, place: str, doing: str) 
 
 def last_cause(error: Exception) -> str:
     """The type and the first line of the innermost cause."""
-    cause = _causes(error)[-1]
+    cause = innermost(error)
     return f"{type(cause).__name__}: {_first_line(cause)}"
+
+
+def innermost(error: Exception) -> BaseException:
+    """The innermost cause of an error: what the database or the driver has raised."""
+    return _causes(error)[-1]
 
 
 def _causes(error: BaseException) -> Sequence[BaseException]:

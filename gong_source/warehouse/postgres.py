@@ -17,9 +17,10 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs
 
 from gong_source.errors import DestinationFailed
-from gong_source.warehouse.comments import write_comments
+from gong_source.warehouse.comments import read_comments, write_comments
 from gong_source.warehouse.destination import Destination
 from gong_source.warehouse.lock import host_name, locked_by
+from gong_source.warehouse.make_views import write_views
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dlt.common.destination.typing import PreparedTableSchema
 
     from gong_source.resources.declare import Table
+    from gong_source.warehouse.views import LocalView
 
 _OLDEST = 150_000  # Postgres 15 is the first version with MERGE
 # pg_locks shows the 64 bits of a key as two unsigned halves.
@@ -41,11 +43,13 @@ _ADVISORY_HOLDER = """
       and (held.classid::bigint << 32) | held.objid::bigint = %s
 """
 _COMMENTS = """
-    select n.nspname as schema_name, t.relname as table_name, a.attname as column_name, d.description as text
-    from pg_description as d
-    join pg_class as t on t.oid = d.objoid and d.classoid = 'pg_class'::regclass
-    join pg_namespace as n on n.oid = t.relnamespace
-    left join pg_attribute as a on a.attrelid = t.oid and a.attnum = d.objsubid and d.objsubid > 0
+    select n.nspname as schema_name, t.relname as table_name, null as column_name,
+      obj_description(t.oid, 'pg_class') as text
+    from pg_class as t join pg_namespace as n on n.oid = t.relnamespace where t.relkind in ('r', 'p', 'v', 'm', 'f')
+    union all
+    select n.nspname, t.relname, a.attname, col_description(t.oid, a.attnum)
+    from pg_class as t join pg_namespace as n on n.oid = t.relnamespace
+    join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0
 """
 
 
@@ -104,9 +108,11 @@ def _lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callab
             yield confirm
 
 
-def _finish(client: Any, tables: Sequence[Table]) -> None:
+def _finish(client: Any, tables: Sequence[Table], views: Sequence[LocalView]) -> None:
     _index(client, tables)
-    write_comments(client, tables, _COMMENTS)
+    found = read_comments(client, _COMMENTS)
+    write_comments(client, tables, found)
+    write_views(client, views, found)
 
 
 def _index(client: Any, tables: Sequence[Table]) -> None:

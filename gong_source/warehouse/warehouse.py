@@ -23,6 +23,7 @@ from gong_source.resources import TABLES
 from gong_source.warehouse.destinations import check_target
 from gong_source.warehouse.failures import explain, last_cause
 from gong_source.warehouse.lock import file_lock
+from gong_source.warehouse.views import views_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,12 +54,13 @@ class Target:
 class Warehouse:
     """An open target: its dlt pipeline, and the place of its data for messages.
 
-    `check_lock` raises if the lock on the dataset was lost.
+    `time_zone` is that of the local times in its views. `check_lock` raises if the lock on the dataset was lost.
     """
 
     pipeline: dlt.Pipeline
     place: str
     destination: Destination
+    time_zone: str = "UTC"
     check_lock: Callable[[], None] = lambda: None
     _tables_finished: bool = False
     _client: SqlClientBase[Any] | None = None
@@ -173,7 +175,8 @@ class Warehouse:
                 info = self.pipeline.load()
                 if not self._tables_finished or any(package.schema_update for package in info.load_packages):
                     known = self.known_tables()  # read from a file by each call
-                    self.destination.finish(client, [table for table in TABLES if table.name in known])
+                    tables = [table for table in TABLES if table.name in known]
+                    self.destination.finish(client, tables, views_of(known, self.time_zone))
                     self._tables_finished = True
         except Exception as error:
             raise explain(error, self.destination, self.place, "write") from None
@@ -211,8 +214,8 @@ class Warehouse:
 
 
 @contextmanager
-def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[Warehouse]:
-    """Opens `target`: with `write` as its only writer, else only to read.
+def open_warehouse(target: Target, *, command: str, write: bool, time_zone: str = "UTC") -> Iterator[Warehouse]:
+    """Opens `target`: with `write` as its only writer, else only to read. Loads make views with times in `time_zone`.
 
     The pipeline's working folder belongs to one dataset in one place, so that two datasets never share pending packages
     or state. Raises `ConfigurationError`, `DatasetLocked` or `DestinationFailed`.
@@ -228,7 +231,7 @@ def open_warehouse(target: Target, *, command: str, write: bool) -> Iterator[War
         if write:
             path = destination.lock_file(place) or folder.with_suffix(".lock")
             stack.enter_context(file_lock(path, dataset=dataset, command=command))
-        warehouse = Warehouse(_pipeline(target, destination, folder, write=write), place, destination)
+        warehouse = Warehouse(_pipeline(target, destination, folder, write=write), place, destination, time_zone)
         if write:
             try:
                 warehouse.check_lock = stack.enter_context(destination.lock(warehouse.pipeline, dataset, command))

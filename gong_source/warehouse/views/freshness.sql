@@ -1,0 +1,39 @@
+-- How current is each resource, and can it be trusted?
+-- One row for each resource that was loaded; for runs over one workspace, one row for each such workspace.
+with fetched as (
+  select f.resource, f.workspace_id, f.fetched_at, f.settled,
+    coalesce(f.watermark, case when f.window_start is null then f.fetched_at end) as covered_to
+  from fetched_windows as f
+  where f._dlt_load_id in (select l.load_id from _dlt_loads as l where l.status = 0)
+),
+syncs as (
+  select f.resource, r.started_at, r.finished_at, r.status, r.message,
+    row_number() over (partition by f.resource order by r.started_at desc) as recency
+  from (select distinct resource from fetched) as f
+  join runs as r on r.command = 'sync' and concat(',', r.resources, ',') like concat('%,', f.resource, ',%')
+),
+late as (
+  select a.resource, count(*) as records from arrivals as a where a.is_late group by a.resource
+),
+checked as (
+  select v.resource, v.workspace_id, v.finished_at, v.outcome,
+    row_number() over (partition by v.resource, v.workspace_id order by v.finished_at desc) as recency
+  from verifications as v
+)
+select
+  f.resource, -- The resource.
+  f.workspace_id, -- The workspace that the runs named; null: runs over all workspaces.
+  max(f.covered_to) as covered_to, -- The time up to which every record has been fetched, UTC.
+  max(s.finished_at) as last_sync_at, -- When the last sync of the resource ended, UTC.
+  max(s.status) as last_sync_status, -- done, incomplete, paused or failed.
+  max(s.message) as last_sync_message, -- Why it is not done; null if it is.
+  sum(case when f.settled or f.fetched_at < s.started_at then 0 else 1 end) as unsettled_windows, -- In the last sync.
+  coalesce(max(l.records), 0) as late_records, -- Records that an earlier fetch did not list.
+  max(c.finished_at) as verified_at, -- When the last verification ended, UTC.
+  max(c.outcome) as verification_outcome -- clean, repaired, differs, refused, paused or failed.
+from fetched as f
+left join syncs as s on s.resource = f.resource and s.recency = 1
+left join late as l on l.resource = f.resource
+left join checked as c
+  on c.resource = f.resource and coalesce(c.workspace_id, '') = coalesce(f.workspace_id, '') and c.recency = 1
+group by f.resource, f.workspace_id

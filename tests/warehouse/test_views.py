@@ -1,0 +1,175 @@
+"""The views: the same rows on every destination, as computed here from what Gong served."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from gong_source import status, sync, verify
+from gong_source.simulator import Call, Fault, Tenant
+from gong_source.warehouse.views import all_views
+from gong_source.windows import iso, utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from places import Place
+
+    from gong_source.settings import GongSettings
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+    SettingsFor = Callable[..., GongSettings]
+
+ZONE = "America/New_York"
+# Both changes of the clock lie in it, and the turn of the year.
+BEGIN, END = datetime(2025, 10, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def a_tenant() -> Tenant:
+    """Calls around midnight in New York, some deleted, some private, with and without hosts that Gong lists."""
+    tenant = Tenant(users=9, workspaces=2)
+    hosts: list[str | None] = [*tenant.users.ids[:6], None, "7777777"]
+    for number in range(400):
+        started = BEGIN + (END - BEGIN) * number / 400
+        fields = {
+            "primaryUserId": hosts[number % 8],
+            "workspaceId": tenant.workspace_ids[number % 2],
+            "scope": ("External", "Internal", None)[number % 3],
+            "duration": None if number % 50 == 7 else number * 7,
+            "isPrivate": (False, True, None, False)[number % 4],
+            "title": f"call {number}",
+        }
+        shown = started if number % 5 else None
+        tenant.add(Call(str(10**17 + number), started=shown, scheduled=started - timedelta(minutes=3), fields=fields))
+    first, second, third, fourth, fifth, *_rest = tenant.users.ids
+    tenant.users.edit(first, managerId=None, firstName="Ada", lastName=None)
+    tenant.users.edit(second, managerId=first, firstName=None, lastName=None)
+    tenant.users.edit(third, managerId=second)
+    tenant.users.edit(fourth, managerId=fifth)  # two that manage each other
+    tenant.users.edit(fifth, managerId=fourth)
+    for other in _rest:
+        tenant.users.edit(other, managerId="8888888")  # whom Gong does not list
+    return tenant
+
+
+def begun(call: Mapping[str, Any]) -> datetime:
+    """When a served call began, in New York, without its zone."""
+    moment = datetime.fromisoformat(call.get("started") or call["scheduled"])
+    return moment.astimezone(ZoneInfo(ZONE)).replace(tzinfo=None)
+
+
+def name_of(user: Mapping[str, Any] | None) -> str | None:
+    """The name of a user."""
+    return None if user is None else f"{user['firstName'] or ''} {user['lastName'] or ''}".strip() or None
+
+
+def monday(day: date) -> date:
+    """The Monday of a day's week."""
+    return day - timedelta(days=day.weekday())
+
+
+def plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows in order, with instants in UTC and numbers rounded, whatever type a driver gives them."""
+
+    def value(found: Any) -> Any:
+        if isinstance(found, datetime):
+            return utc(found) if found.tzinfo else found
+        return round(float(found), 6) if isinstance(found, int | float) and not isinstance(found, bool) else found
+
+    return sorted((tuple(map(value, row)) for row in rows), key=repr)
+
+
+def test_the_views_say_on_every_destination_what_gong_served(
+    place: Place, serve: Serve, settings_for: SettingsFor
+) -> None:
+    """After a load, after deletions and a verification, after a sync that failed in part; and they are described."""
+    tenant = a_tenant()
+    simulator = serve(tenant)
+    settings = settings_for(simulator, resources="all", start_date=iso(BEGIN), time_zone=ZONE, snapshot_hours=0)
+    sync(place.target, settings=settings)
+    shown = status(place.target, settings=settings).resources
+    assert freshness(place) == {name: (None, shown[name].current_to, "done", 0, 0, None) for name in shown}
+
+    for call_id in [*tenant.calls][:10]:
+        tenant.delete(call_id)
+    tenant.add(Call("1", started=END - timedelta(days=1), fields=tenant.served([*tenant.calls][5]) | {"id": "1"}))
+    assert verify(place.target, repair=True, settings=settings).status == "done"
+    simulator.faults = [Fault(kind="status", path="/v2/users", status=403, text="scope")]
+    second = sync(place.target, settings=settings)
+
+    assert freshness(place)["calls"] == (None, second.watermark, "incomplete", 0, 1, "repaired")
+    check_calls_and_teams(place, tenant)
+    for view in all_views():
+        described = place.described(view.name)
+        assert described[None].startswith(f"{view.question} {view.rows}")
+        if place.keeps_layout and place.target.destination != "ducklake":  # a lake has none for the columns of views
+            assert {name: text for name, text in described.items() if name} == view.columns
+
+
+def freshness(place: Place) -> dict[str, tuple[Any, ...]]:
+    """The rows of `freshness` by resource."""
+    columns = "covered_to, last_sync_status, unsettled_windows, late_records, verification_outcome"
+    rows = place.fetch(f"select resource, workspace_id, {columns} from gong.freshness")
+    assert len({row[0] for row in rows}) == len(rows)
+    return {name: (workspace, utc(to), *others) for name, workspace, to, *others in rows}
+
+
+def check_calls_and_teams(place: Place, tenant: Tenant) -> None:
+    """Names, local times over both changes of the clock, weeks over the turn of the year, teams; nothing left over."""
+    users = {user["id"]: user for user in tenant.users}
+    workspaces = {workspace["id"]: workspace["name"] for workspace in tenant.workspaces}
+    calls = [call for call in map(tenant.served, tenant.calls) if not call["isPrivate"]]
+
+    def host(call: Mapping[str, Any]) -> dict[str, Any] | None:
+        return users.get(call["primaryUserId"] or "")
+
+    overview = [
+        (
+            call["id"], call["title"], begun(call), begun(call).date(), monday(begun(call).date()),
+            None if call["duration"] is None else call["duration"] / 60, call["scope"], call["primaryUserId"],
+            name_of(host(call)), (host(call) or {}).get("emailAddress"),
+            name_of(users.get((host(call) or {}).get("managerId") or "")), workspaces[call["workspaceId"]],
+        )
+        for call in calls
+    ]  # fmt: skip
+    assert plain(
+        place.fetch(
+            "select call_id, title, local_start, local_day, local_week, minutes, scope, host_id, host_name, host_email,"
+            " manager_name, workspace from gong.calls_overview"
+        )
+    ) == plain(overview)
+    for view, column, start in (
+        ("rep_days", "local_day", lambda call: begun(call).date()),
+        ("rep_weeks", "local_week", lambda call: monday(begun(call).date())),
+    ):
+        sums: dict[tuple[str, date], list[float]] = defaultdict(lambda: [0.0] * 4)
+        for call in calls:
+            if call["primaryUserId"] is not None:
+                minutes, external = (call["duration"] or 0) / 60, call["scope"] == "External"
+                added = (1, minutes, int(external), minutes if external else 0)
+                total = sums[call["primaryUserId"], start(call)]
+                total[:] = [before + more for before, more in zip(total, added, strict=True)]
+        expected = [
+            (host_id, name_of(users.get(host_id)), (users.get(host_id) or {}).get("emailAddress"), when, *numbers)
+            for (host_id, when), numbers in sums.items()
+        ]
+        columns = "calls, minutes, external_calls, external_minutes"
+        found = place.fetch(f"select host_id, host_name, host_email, {column}, {columns} from gong.{view}")
+        assert plain(found) == plain(expected)
+    assert plain(
+        place.fetch("select manager_id, manager_name, member_id, member_name, levels_below from gong.team")
+    ) == (plain([(m, name_of(users[m]), u, name_of(users[u]), levels) for (m, u), levels in teams(users).items()]))
+
+
+def teams(users: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
+    """Each user's managers, with how many levels lie between; each user has a team of one."""
+    found = {}
+    for member in users:
+        above, levels = member, 0
+        while above in users and (above, member) not in found:
+            found[above, member] = levels
+            above, levels = users[above]["managerId"], levels + 1
+    return found
