@@ -95,7 +95,7 @@ def status(
     `DestinationFailed` if the dataset cannot be read.
     """
     target, settings = target or Target(), settings or resolve_without_key()
-    with open_warehouse(target, command="status", write=False) as warehouse:
+    with open_warehouse(target, command="status", write=False) as warehouse, warehouse.connected():
         exists = warehouse.exists()
         warehouse.restore(settings.chosen)
         used, last = requests_today(warehouse), last_run(warehouse)
