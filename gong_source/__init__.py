@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UnexpectedAnswer,
         WrongTenant,
     )
+    from gong_source.report.write import write_report
     from gong_source.runs.backfill import Plan, backfill, plan_backfill
     from gong_source.runs.check import CheckResult, check
     from gong_source.runs.results import (
@@ -92,6 +93,7 @@ _HOMES = {
     "status": "gong_source.runs.status",
     "sync": "gong_source.runs.sync",
     "verify": "gong_source.runs.verify.verify",
+    "write_report": "gong_source.report.write",
 }
 
 __all__ = [
@@ -134,6 +136,7 @@ __all__ = [
     "status",
     "sync",
     "verify",
+    "write_report",
 ]
 
 

@@ -44,9 +44,14 @@ class Place:
     environment: dict[str, str] = field(default_factory=dict)
     keeps_layout: bool = True  # False: an emulator that does not tell about columns' descriptions and partitions
     client: Callable[[], Client] | None = None  # of BigQuery
+    execute: Callable[[str], None] = lambda sql: None
 
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
         return self.query(sql.replace("gong.", f"{self.target.dataset}."))
+
+    def write(self, sql: str) -> None:
+        """Runs a statement of somebody who shares the database."""
+        self.execute(sql.replace("gong.", f"{self.target.dataset}."))
 
     def calls(self) -> dict[str, dict[str, Any]]:
         """The loaded calls by id, each in the shape that Gong served it, with instants for times."""
@@ -67,7 +72,11 @@ def duckdb_place(file: Path, dataset: str) -> Place:
             connection.execute("set TimeZone = 'UTC'")
             return connection.execute(sql).fetchall()
 
-    return Place(Target("duckdb", dataset), query, _described_by_duckdb(query, dataset))
+    def execute(sql: str) -> None:
+        with duckdb.connect(str(file)) as connection:
+            connection.execute(sql)
+
+    return Place(Target("duckdb", dataset), query, _described_by_duckdb(query, dataset), execute=execute)
 
 
 def _described_by_duckdb(query: Callable[[str], list[tuple[Any, ...]]], dataset: str) -> Described:
@@ -119,6 +128,14 @@ def postgres_place(server: PostgresServer, dataset: str) -> Place:
         finally:
             connection.close()
 
+    def execute(sql: str) -> None:
+        connection = psycopg2.connect(server.url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+        finally:
+            connection.close()
+
     def described(table: str) -> dict[str | None, str]:
         return dict(
             query(
@@ -129,7 +146,7 @@ def postgres_place(server: PostgresServer, dataset: str) -> Place:
         )
 
     environment = {"DESTINATION__POSTGRES__CREDENTIALS": server.url}
-    return Place(Target("postgres", dataset), query, described, environment)
+    return Place(Target("postgres", dataset), query, described, environment, execute=execute)
 
 
 def bigquery_place(emulator: Emulator, dataset: str, folder: Path) -> Place:
@@ -171,4 +188,7 @@ def _bigquery(client: Callable[[], Client], dataset: str, environment: dict[str,
             found = connection.get_table(f"{connection.project}.{dataset}.{table}")
         return {None: found.description} | {column.name: column.description for column in found.schema}
 
-    return Place(Target("bigquery", dataset), query, described, environment, keeps_layout, client)
+    def execute(sql: str) -> None:
+        query(sql)
+
+    return Place(Target("bigquery", dataset), query, described, environment, keeps_layout, client, execute)

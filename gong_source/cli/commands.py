@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gong_source.cli import progress, text
@@ -41,11 +42,17 @@ def sync(args: argparse.Namespace) -> int:
 
     settings = _settings(args, verify_days=args.verify_days)
     _check_publish(args)
+    if args.report is not None:
+        from gong_source.report.write import check_report
+
+        check_report(args.report)
     with _stop_on_signals() as (stopped, signals), progress.progress() as show:
         result = run_sync(
             _target(args), settings=settings, control=Control(stopped, args.max_requests, show, progress.note)
         )
     _publish(args, result)
+    if args.report is not None:
+        _report(args, result)
     return _finish(args, result, text.load_text(result), signals)
 
 
@@ -109,6 +116,17 @@ def status(args: argparse.Namespace) -> int:
     return INCOMPLETE
 
 
+def report(args: argparse.Namespace) -> int:
+    """Writes the page."""
+    from gong_source.report.write import write_report
+    from gong_source.settings import resolve_without_key
+
+    settings = resolve_without_key(resources=args.resources or "all")
+    path = write_report(args.output, _target(args), settings=settings, names=args.names)
+    _print(args, {"command": "report", "status": "done", "file": str(path)}, f"wrote {path}")
+    return DONE
+
+
 def tables(args: argparse.Namespace) -> int:
     """Shows what can be loaded."""
     from gong_source.runs.tables import tables as run_tables
@@ -122,10 +140,18 @@ def tables(args: argparse.Namespace) -> int:
 
 def demo(args: argparse.Namespace) -> int:
     """Loads a simulated tenant."""
+    from gong_source.report.write import can_report, write_report
+    from gong_source.runs.demo import TARGET
     from gong_source.runs.demo import demo as run_demo
+    from gong_source.settings import resolve_without_key
 
     result = run_demo(calls=args.calls)
-    _print(args, result.as_json(), text.demo_text(result))
+    page = None
+    if can_report():  # the names of a simulated tenant are nobody's
+        path = Path(result.file).with_name("gong_demo_report.html")
+        page = write_report(path, TARGET, settings=resolve_without_key(resources="all"), names=True)
+    as_json = result.as_json() | {"report": None if page is None else str(page)}
+    _print(args, as_json, text.demo_text(result, page))
     return DONE
 
 
@@ -137,7 +163,7 @@ def simulate(args: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    command.__name__: command for command in (check, sync, backfill, verify, status, tables, demo, simulate)
+    command.__name__: command for command in (check, sync, backfill, verify, status, report, tables, demo, simulate)
 }
 
 
@@ -179,6 +205,21 @@ def _publish(args: argparse.Namespace, result: LoadResult | VerifyResult) -> Non
         publish(args.publish, _target(args))
     except GongError as error:
         result.status, result.message = "failed", f"the run is done, but its file was not published: {error}"
+
+
+def _report(args: argparse.Namespace, result: LoadResult) -> None:
+    """Writes the page after a run, also after one that failed. A failure goes into the result, as when publishing."""
+    from gong_source.errors import GongError
+    from gong_source.report.write import write_report
+    from gong_source.settings import resolve_without_key
+
+    try:
+        write_report(args.report, _target(args), settings=resolve_without_key(resources="all"))
+    except GongError as error:
+        if result.status == "failed":
+            progress.note(f"gong-source: no report was written: {error}")
+        else:
+            result.status, result.message = "failed", f"the run is done, but its report was not written: {error}"
 
 
 def _finish(args: argparse.Namespace, result: LoadResult | VerifyResult, shown: str, signals: list[int]) -> int:

@@ -80,6 +80,7 @@ def build_parser(*, simulate: bool = True) -> Parser:
     _add_options(check, "--resources", "--workspace-id")
     sync = _command(commands, "sync", "load everything that is missing up to now, and the lookback again")
     sync.add_argument("--verify-days", type=float, metavar="N", help="then verify and repair the last N days")
+    sync.add_argument("--report", type=Path, metavar="PATH", help="then write the page of `report` to PATH")
     _add_options(sync, *_LOAD_OPTIONS)
     backfill = _command(commands, "backfill", "load a past date range, skipping what is already loaded")
     backfill.add_argument("--from", dest="start", required=True, metavar="TIME", help="start, inclusive: 2024-01-01")
@@ -91,6 +92,12 @@ def build_parser(*, simulate: bool = True) -> Parser:
     status = _command(commands, "status", "show what the warehouse has; sends no request")
     status.add_argument("--max-age", metavar="AGE", help="exit with 3 if a resource is older, for example 6h")
     _add_options(status, "--resources", *_TARGET_OPTIONS, "--workspace-id")
+    report = _command(commands, "report", "write a page: can the data be trusted, what happens in the calls")
+    report.add_argument(
+        "--output", type=Path, default=Path("gong_report.html"), metavar="PATH", help="default: ./gong_report.html"
+    )
+    report.add_argument("--names", action="store_true", help="with the names of the busiest hosts")
+    _add_options(report, "--resources", *_TARGET_OPTIONS)
     tables = _command(commands, "tables", "list what can be loaded: resources, scopes, tables and columns")
     tables.add_argument("--markdown", action="store_true", help="as a page in Markdown")
     _add_options(tables, "--resources")

@@ -11,6 +11,7 @@ from gong_source.windows import iso, whole_second
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from gong_source.resources.declare import Resource, Table
     from gong_source.runs.backfill import Plan
@@ -221,9 +222,9 @@ def _windows(windows: Sequence[Window]) -> str:
     return (shown or "none") + (f" and {more} more" if more > 0 else "")
 
 
-def demo_text(result: DemoResult) -> str:
-    """What the demo loaded, for people."""
-    first, second = result.first, result.second
+def demo_text(result: DemoResult, page: Path | None) -> str:
+    """What the demo loaded, for people; `page` is its report, if it could be made."""
+    first, second, verified = result.first, result.second, result.verification
     others = " and ".join(RESOURCES[name].count(p.received) for name, p in first.resources.items() if name != "calls")
     lines = [
         f"A simulated Gong tenant was loaded into {result.file}:",
@@ -231,6 +232,7 @@ def demo_text(result: DemoResult) -> str:
         f" {in_words(first.seconds)}",
         f"  second sync:  {plural(second.requests, 'request')} for the last 7 days; {second.calls_changed} calls had a"
         " new title in Gong, and only those rows changed",
+        f"  verify:       {plural(verified.requests, 'request')}; {_verdict(verified.resources['calls'])}",
     ]
     for answer in result.answers:
         cells = [[str(cell) for cell in row] for row in [answer.names, *answer.rows]]
@@ -241,6 +243,9 @@ def demo_text(result: DemoResult) -> str:
         [
             *lines,
             "",
+            f"The report:   python -m webbrowser {page.as_uri()}"
+            if page
+            else "The report:   pip install 'gong-source[report]', and run this again",
             f'Look around:  python -c "{look}"',
             "Your own Gong: set SOURCES__GONG__CREDENTIALS__ACCESS_KEY, SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET"
             " and SOURCES__GONG__CREDENTIALS__BASE_URL, then run: gong-source check",
@@ -258,6 +263,12 @@ def tables_text(dictionary: Dictionary) -> str:
     lines += ["", "in every dataset"]
     for shown in dictionary.bookkeeping:
         lines += _table_lines(shown)
+    if dictionary.views:
+        lines += ["", "views, which loads make when their tables are there"]
+    for view in dictionary.views:
+        width = max(map(len, view.columns))
+        lines += [f"  {view.name}: {view.question} {view.rows}"]
+        lines += [f"    {name:<{width}}  {text}" for name, text in view.columns.items()]
     return "\n".join(lines[1:])
 
 
@@ -288,6 +299,19 @@ def tables_markdown(dictionary: Dictionary) -> str:
     lines += ["", "## In every dataset"]
     for shown in dictionary.bookkeeping:
         lines += _table_markdown(shown)
+    if dictionary.views:
+        lines += [
+            "",
+            "## Views",
+            "",
+            "The commands make a view as soon as its tables are there, and keep it up to date. Local days and weeks",
+            "are those of the setting `time_zone`.",
+        ]
+    for view in dictionary.views:
+        names = ", ".join(f"`{name}`" for name in view.tables)
+        lines += ["", f"### `{view.name}`", "", f"**{view.question}** {view.rows} It reads {names}.", ""]
+        lines += ["| column | description |", "|---|---|"]
+        lines += [f"| `{name}` | {text} |" for name, text in view.columns.items()]
     return "\n".join(lines)
 
 

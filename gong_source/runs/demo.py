@@ -1,4 +1,4 @@
-"""`demo`: a simulated tenant and two syncs in one process, without a key."""
+"""`demo`: a simulated tenant, two syncs and a verification in one process, without a key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import duckdb
 
 from gong_source.errors import DestinationFailed
 from gong_source.runs.sync import sync
+from gong_source.runs.verify.verify import verify
 from gong_source.settings import resolve_settings
 from gong_source.simulator import Settings, Simulator, Tenant
 from gong_source.warehouse.warehouse import Target
@@ -18,11 +19,11 @@ from gong_source.windows import days_before, iso, now
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gong_source.runs.results import LoadResult
+    from gong_source.runs.results import LoadResult, VerifyResult
 
 _DAYS = 90
 _RENAMED = 3
-_TARGET = Target(pipeline_name="gong_demo")
+TARGET = Target(pipeline_name="gong_demo")
 _QUERIES = (
     (
         "calls, hours and share of private calls by direction",
@@ -56,11 +57,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo loaded, and some answers from the loaded tables."""
+    """What the demo loaded and verified, and some answers from the loaded tables."""
 
     file: str
     first: LoadResult
     second: LoadResult
+    verification: VerifyResult
     answers: Sequence[Answer]
 
     def as_json(self) -> dict[str, Any]:
@@ -71,15 +73,16 @@ class DemoResult:
             "file": self.file,
             "first_sync": self.first.as_json(),
             "second_sync": self.second.as_json(),
+            "verify": self.verification.as_json(),
         }
 
 
 def demo(*, calls: int = 3000) -> DemoResult:
-    """Loads `calls` simulated calls of the last 90 days into ./gong_demo.duckdb, then syncs again after some changed.
+    """Loads `calls` simulated calls of the last 90 days into ./gong_demo.duckdb.
 
-    Raises `DestinationFailed` when the file cannot be written.
+    Then it syncs once more, after some of them have changed, and verifies. Raises `DestinationFailed` when the file cannot be written.
     """
-    file = Path.cwd() / f"{_TARGET.pipeline_name}.duckdb"
+    file = Path.cwd() / f"{TARGET.pipeline_name}.duckdb"
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
@@ -94,11 +97,12 @@ def demo(*, calls: int = 3000) -> DemoResult:
             start_date=iso(start),
             requests_per_second=1000.0,
         )
-        first = sync(_TARGET, settings=settings)
+        first = sync(TARGET, settings=settings)
         for number, call_id in enumerate(_recent(tenant, _RENAMED)):
             tenant.edit(call_id, title=f"Renamed after the first sync ({number + 1})")
-        second = sync(_TARGET, settings=settings)
-    return DemoResult(str(file), first, second, _answers(file))
+        second = sync(TARGET, settings=settings)
+        verification = verify(TARGET, settings=settings)
+    return DemoResult(str(file), first, second, verification, _answers(file))
 
 
 def _recent(tenant: Tenant, count: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gong_source.dates import in_words
@@ -94,15 +94,26 @@ def status(
     `settings` default to dlt's configuration; they need no access key. Raises `ConfigurationError`, or
     `DestinationFailed` if the dataset cannot be read.
     """
-    target, settings = target or Target(), settings or resolve_without_key()
-    with open_warehouse(target, command="status", write=False) as warehouse, warehouse.connected():
+    settings = settings or resolve_without_key()
+    with open_warehouse(target or Target(), command="status", write=False) as warehouse:
+        found = read_status(warehouse, settings)
+    return replace(found, message=_too_old(found.resources, settings, max_age_seconds))
+
+
+def read_status(warehouse: Warehouse, settings: GongSettings) -> StatusResult:
+    """What the open dataset has of the chosen resources. Raises `ConfigurationError` or `DestinationFailed`."""
+    with warehouse.connected():
         exists = warehouse.exists()
         warehouse.restore(settings.chosen)
-        used, last = requests_today(warehouse), last_run(warehouse)
-        parts = {resource.name: _status(warehouse, resource, settings) for resource in settings.chosen}
-        tenants = [found for resource in settings.chosen for found in tenants_in(warehouse, resource)]
-    message = _too_old(parts, settings, max_age_seconds)
-    return StatusResult(warehouse.place, target.dataset, exists, used, parts, tenants, message, last)
+        return StatusResult(
+            place=warehouse.place,
+            dataset=str(warehouse.pipeline.dataset_name),
+            exists=exists,
+            requests_today=requests_today(warehouse),
+            resources={resource.name: _status(warehouse, resource, settings) for resource in settings.chosen},
+            tenants=[found for resource in settings.chosen for found in tenants_in(warehouse, resource)],
+            last_command=last_run(warehouse),
+        )
 
 
 def _too_old(parts: dict[str, ResourceStatus], settings: GongSettings, allowed: float | None) -> str | None:

@@ -110,10 +110,15 @@ class Delays:
     enough: bool
 
 
+def read_late(warehouse: Warehouse, resource: Resource) -> list[tuple[str | None, float]]:
+    """The late records of the last 90 days: which kind of run found each, and how many days after its call time."""
+    rows = warehouse.query(_for(resource, _LATE), days_before(now(), ARRIVAL_DAYS))
+    return [(mode, (utc(seen) - utc(time)).total_seconds() / 86400) for mode, seen, time in rows]
+
+
 def read_delays(warehouse: Warehouse, resource: Resource, lookback_days: float) -> Delays | None:
     """The arrival delays of the last 90 days; None if no record arrived late."""
-    rows = warehouse.query(_for(resource, _LATE), days_before(now(), ARRIVAL_DAYS))
-    delays = [(mode, (utc(seen) - utc(time)).total_seconds() / 86400) for mode, seen, time in rows]
+    delays = read_late(warehouse, resource)
     synced = sorted(delay for mode, delay in delays if mode == "sync")
     beyond = sum(mode in {"backfill", "repair"} and delay > lookback_days for mode, delay in delays)
     if not synced and not beyond:

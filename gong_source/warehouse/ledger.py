@@ -6,6 +6,7 @@ completely loaded packages count.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from gong_source.windows import Coverage, Window, days_before, intersect, midnig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import date, datetime
 
     from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
@@ -34,9 +35,9 @@ _WINDOWS = f"""
 """
 _LAST_SNAPSHOT = f"select max(fetched_at) from {_LOADED} where resource = %s and window_start is null"
 # The row of a verification includes the requests of its repair.
-_REQUESTS_OF_LOADS = f"select sum(requests) from {_LOADED} where fetched_at >= %s and mode <> 'repair'"
-_REQUESTS_OF_RUNS = f"select sum(requests) from {{dataset}}.{RUNS.name} where started_at >= %s"
-_REQUESTS_OF_VERIFICATIONS = f"select sum(requests) from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
+_REQUESTS_OF_LOADS = f"select fetched_at, requests from {_LOADED} where fetched_at >= %s and mode <> 'repair'"
+_REQUESTS_OF_RUNS = f"select started_at, requests from {{dataset}}.{RUNS.name} where started_at >= %s"
+_REQUESTS_OF_VERIFICATIONS = f"select started_at, requests from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +147,19 @@ def workspaces(warehouse: Warehouse, resource: Resource) -> list[str]:
 
 def requests_today(warehouse: Warehouse) -> int:
     """Requests that all runs into this dataset sent on the current UTC day."""
-    since = midnight(now())
-    loads, verifications, runs = (
-        sum(int(sent or 0) for (sent,) in warehouse.query(sql, since))
-        for sql in (_REQUESTS_OF_LOADS, _REQUESTS_OF_VERIFICATIONS, _REQUESTS_OF_RUNS)
-    )
+    today = midnight(now())
+    return requests_by_day(warehouse, today).get(today.date(), 0)
+
+
+def requests_by_day(warehouse: Warehouse, since: datetime) -> dict[date, int]:
+    """Requests that all runs into this dataset sent on each UTC day from `since` on; a day without any is left out."""
+    parts: Counter[date] = Counter()
+    runs: Counter[date] = Counter()
+    for sql, days in ((_REQUESTS_OF_LOADS, parts), (_REQUESTS_OF_VERIFICATIONS, parts), (_REQUESTS_OF_RUNS, runs)):
+        for at, sent in warehouse.query(sql, since):
+            days[utc(at).date()] += int(sent or 0)
     # A run that was killed has no row in `runs`; a run that finished no window has none in the ledger.
-    return max(loads + verifications, runs)
+    return {day: max(parts[day], runs[day]) for day in sorted({*parts, *runs})}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).with_name("views")
 _HEADER = re.compile(r"(?:--[^\n]*\n)+")
 _COLUMN = re.compile(r"\n  [^\n]*?(\w+),? -- ([^\n]+)")
+_TABLES = {"_dlt_loads", *(table.name for table in TABLES)}
 # How each database writes what sqlglot does not translate. Weeks begin on Monday everywhere.
 _LOCAL_TIME = {"bigquery": "datetime({0}, '{zone}')"}
 _WEEK_OF = {"bigquery": "date_sub(cast({0} as date), interval mod(extract(dayofweek from {0}) + 5, 7) day)"}
@@ -87,25 +88,30 @@ class LocalView:
 
     def select(self, client: Any) -> str:
         """The query, in the SQL of the database of dlt's `client`, on the tables of its dataset."""
-        import sqlglot
-        from sqlglot import exp
+        return translate(self.view.sql, client, self.zone)
 
-        dialect = client.capabilities.sqlglot_dialect
-        local_time = _LOCAL_TIME.get(dialect, "{0} at time zone '{zone}'")
-        week_of = _WEEK_OF.get(dialect, "cast(date_trunc('week', {0}) as date)")
-        forms = {"local_time": local_time, "week_of": week_of}
 
-        def translate(node: Expr) -> Expr:
-            if isinstance(node, exp.Anonymous) and (form := forms.get(node.name.lower())):
-                argument = node.expressions[0].transform(translate).sql(dialect)
-                return sqlglot.parse_one(form.format(argument, zone=self.zone), read=dialect)
-            if isinstance(node, exp.Table) and (node.name in self.view.tables or node.name == "_dlt_loads"):
-                name = client.make_qualified_table_name(node.name)
-                table = sqlglot.parse_one(name, read=dialect, into=exp.Table)
-                return exp.alias_(table, node.alias or node.name, table=True)
-            return node
+def translate(sql: str, client: Any, zone: str) -> str:
+    """A query in the SQL of the views, in that of the database of dlt's `client`, on the tables of its dataset."""
+    import sqlglot
+    from sqlglot import exp
 
-        return sqlglot.parse_one(self.view.sql, read="duckdb").transform(translate).sql(dialect, comments=False)
+    dialect = client.capabilities.sqlglot_dialect
+    forms = {
+        "local_time": _LOCAL_TIME.get(dialect, "{0} at time zone '{zone}'"),
+        "week_of": _WEEK_OF.get(dialect, "cast(date_trunc('week', {0}) as date)"),
+    }
+
+    def written(node: Expr) -> Expr:
+        if isinstance(node, exp.Anonymous) and (form := forms.get(node.name.lower())):
+            argument = node.expressions[0].transform(written).sql(dialect)
+            return sqlglot.parse_one(form.format(argument, zone=zone), read=dialect)
+        if isinstance(node, exp.Table) and node.name in _TABLES:
+            table = sqlglot.parse_one(client.make_qualified_table_name(node.name), read=dialect, into=exp.Table)
+            return exp.alias_(table, node.alias or node.name, table=True)
+        return node
+
+    return sqlglot.parse_one(sql, read="duckdb").transform(written).sql(dialect, comments=False)
 
 
 @cache
@@ -114,6 +120,6 @@ def all_views() -> tuple[View, ...]:
     return tuple(View(file.stem, file.read_text(encoding="utf-8")) for file in sorted(_FOLDER.glob("*.sql")))
 
 
-def views_of(tables: Container[str], zone: str) -> list[LocalView]:
-    """The views whose tables are all among `tables`, with local times in `zone`."""
-    return [LocalView(view, zone) for view in all_views() if all(name in tables for name in view.tables)]
+def views_on(tables: Container[str]) -> list[View]:
+    """The views whose tables are all among `tables`."""
+    return [view for view in all_views() if all(name in tables for name in view.tables)]

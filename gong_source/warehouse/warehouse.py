@@ -23,7 +23,7 @@ from gong_source.resources import TABLES
 from gong_source.warehouse.destinations import check_target
 from gong_source.warehouse.failures import explain, last_cause
 from gong_source.warehouse.lock import file_lock
-from gong_source.warehouse.views import views_of
+from gong_source.warehouse.views import LocalView, views_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -176,7 +176,8 @@ class Warehouse:
                 if not self._tables_finished or any(package.schema_update for package in info.load_packages):
                     known = self.known_tables()  # read from a file by each call
                     tables = [table for table in TABLES if table.name in known]
-                    self.destination.finish(client, tables, views_of(known, self.time_zone))
+                    views = [LocalView(view, self.time_zone) for view in views_on(known)]
+                    self.destination.finish(client, tables, views)
                     self._tables_finished = True
         except Exception as error:
             raise explain(error, self.destination, self.place, "write") from None

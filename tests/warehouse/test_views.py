@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import sqlglot
+
 from gong_source import status, sync, verify
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.warehouse.views import all_views
@@ -173,3 +175,14 @@ def teams(users: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
             found[above, member] = levels
             above, levels = users[above]["managerId"], levels + 1
     return found
+
+
+def test_each_view_is_short_and_says_what_it_answers() -> None:
+    """Fewer than 40 lines; a question first; every column that the query has is described."""
+    assert {view.name for view in all_views()} >= {"calls_overview", "rep_days", "rep_weeks", "team", "freshness"}
+    for view in all_views():
+        assert len(view.sql.splitlines()) < 40
+        assert view.question.endswith("?")
+        assert view.rows.endswith(".")
+        assert list(view.columns) == sqlglot.parse_one(view.sql, read="duckdb").named_selects
+        assert view.tables

@@ -27,8 +27,8 @@ select
   max(s.finished_at) as last_sync_at, -- When the last sync of the resource ended, UTC.
   max(s.status) as last_sync_status, -- done, incomplete, paused or failed.
   max(s.message) as last_sync_message, -- Why it is not done; null if it is.
-  sum(case when f.settled or f.fetched_at < s.started_at then 0 else 1 end) as unsettled_windows, -- In the last sync.
-  coalesce(max(l.records), 0) as late_records, -- Records that an earlier fetch did not list.
+  sum(case when f.settled or f.fetched_at < s.started_at then 0 else 1 end) as unsettled_windows, -- Windows of the last sync in which Gong was still processing records.
+  coalesce(max(l.records), 0) as late_records, -- Records that an earlier fetch of their time did not list yet.
   max(c.finished_at) as verified_at, -- When the last verification ended, UTC.
   max(c.outcome) as verification_outcome -- clean, repaired, differs, refused, paused or failed.
 from fetched as f

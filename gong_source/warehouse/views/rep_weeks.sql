@@ -9,13 +9,13 @@ with hosted as (
 )
 select
   t.host_id, -- Gong's id of the user who hosted the calls.
-  max(nullif(trim(concat(coalesce(u.first_name, ''), ' ', coalesce(u.last_name, ''))), '')) as host_name, -- The host.
+  max(nullif(trim(concat(coalesce(u.first_name, ''), ' ', coalesce(u.last_name, ''))), '')) as host_name, -- Name of the host.
   max(u.email_address) as host_email, -- Email address of the host.
   t.local_week, -- Monday of the week in the setting time_zone.
-  count(*) as calls, -- Calls that began then.
-  sum(t.minutes) as minutes, -- Their length in minutes.
+  count(*) as calls, -- Calls that began in it.
+  sum(t.minutes) as minutes, -- Length of the calls in minutes.
   sum(case when t.scope = 'External' then 1 else 0 end) as external_calls, -- Calls with people of other companies.
-  sum(case when t.scope = 'External' then t.minutes else 0 end) as external_minutes -- Their length in minutes.
+  sum(case when t.scope = 'External' then t.minutes else 0 end) as external_minutes -- Length of these in minutes.
 from hosted as t
 left join users as u on u.id = t.host_id
 group by t.host_id, t.local_week

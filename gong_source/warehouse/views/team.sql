@@ -17,10 +17,10 @@ nearest as (
 )
 select
   n.manager_id, -- Gong's id of the manager.
-  nullif(trim(concat(coalesce(m.first_name, ''), ' ', coalesce(m.last_name, ''))), '') as manager_name, -- The manager.
+  nullif(trim(concat(coalesce(m.first_name, ''), ' ', coalesce(m.last_name, ''))), '') as manager_name, -- Name of the manager.
   m.email_address as manager_email, -- Email address of the manager.
   n.member_id, -- Gong's id of the user in the team.
-  nullif(trim(concat(coalesce(u.first_name, ''), ' ', coalesce(u.last_name, ''))), '') as member_name, -- The user.
+  nullif(trim(concat(coalesce(u.first_name, ''), ' ', coalesce(u.last_name, ''))), '') as member_name, -- Name of the user.
   u.email_address as member_email, -- Email address of the user.
   u.title as member_title, -- Job title of the user.
   u.is_active as member_is_active, -- Whether the user is active in Gong.

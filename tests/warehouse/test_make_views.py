@@ -1,0 +1,148 @@
+"""Views are made and replaced by loads, and nothing that other people have made is touched or breaks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import gong_source
+from gong_source import sync
+from gong_source.simulator import Call, Tenant
+from gong_source.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from places import Place
+
+    from gong_source.settings import GongSettings
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+    SettingsFor = Callable[..., GongSettings]
+
+BEGIN, END = datetime(2025, 12, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def other_version(folder: Path, edits: Mapping[str, Sequence[tuple[str, str]]]) -> Path:
+    """A copy of the package with other text in some of its files; the path to put first on PYTHONPATH."""
+    package = folder / "gong_source"
+    shutil.copytree(Path(gong_source.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, pairs in edits.items():
+        text = (package / name).read_text()
+        for before, after in pairs:
+            assert before in text
+            text = text.replace(before, after)
+        (package / name).write_text(text)
+    return folder
+
+
+def sync_with(version: Path, place: Place, simulator: Simulator) -> str:
+    """A sync by a version of the package, in a process of its own; what it logged."""
+    environment = os.environ | {
+        "PYTHONPATH": str(version),
+        "SOURCES__GONG__CREDENTIALS": '{"access_key": "key", "access_key_secret": "secret"}',
+        "SOURCES__GONG__CREDENTIALS__BASE_URL": simulator.base_url,
+        "SOURCES__GONG__REQUESTS_PER_SECOND": "1000",
+        "SOURCES__GONG__START_DATE": iso(BEGIN),
+        "SOURCES__GONG__RESOURCES": "all",
+    }
+    target = place.target
+    arguments = ["sync", "--destination", target.destination, "--dataset", target.dataset]
+    done = subprocess.run(
+        [sys.executable, "-m", "gong_source.cli", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+CURRENT = Path(gong_source.__file__).parent.parent
+OLD = {
+    "resources/calls.py": [
+        ('        Column("calendar_event_id", "text", "The call\'s id in the calendar.", "calendarEventId"),\n', "")
+    ],
+    "warehouse/views/calls_overview.sql": [
+        (
+            "-- Gong's id of the workspace.\n  w.name as workspace -- Name of the workspace.",
+            "-- Gong's id of the workspace.",
+        ),
+        ("c.workspace_id,", "c.workspace_id"),
+    ],
+}
+RENAMED = {"warehouse/views/calls_overview.sql": [("c.id as call_id,", "c.id as gong_id,")]}
+
+
+@pytest.mark.parametrize("place", ["duckdb", "postgres"], indirect=True)
+def test_views_of_users_survive_syncs_and_a_version_with_one_more_column(
+    place: Place, serve: Serve, tmp_path: Path
+) -> None:
+    """A view on a table and one on a view of ours, both with `select *`: they can be queried after each sync."""
+    simulator = serve(Tenant.generate(20, start=BEGIN, end=END, seed=3, users=3))
+    sync_with(other_version(tmp_path, OLD), place, simulator)
+    for name in ("calls", "calls_overview"):
+        place.write(f"create view my_{name} as select * from gong.{name}")
+    queries = ("select count(*) from my_calls", "select count(*) from my_calls_overview")
+    before = [place.fetch(sql) for sql in queries]
+
+    for _ in range(10):
+        assert "view" not in sync_with(CURRENT, place, simulator)
+
+    assert place.fetch("select count(calendar_event_id), count(*) from gong.calls")
+    assert place.fetch("select count(workspace) from gong.calls_overview") == before[1]
+    assert (
+        place.fetch("select count(*) from my_calls"),
+        place.fetch("select count(*) from my_calls_overview"),
+    ) == before
+
+
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
+def test_view_of_a_user_that_stands_in_the_way_is_named(place: Place, serve: Serve, tmp_path: Path) -> None:
+    """Postgres cannot rename a view's column below another view: the load succeeds, and says which view it is."""
+    simulator = serve(Tenant.generate(20, start=BEGIN, end=END, seed=3, users=3))
+    sync_with(other_version(tmp_path, RENAMED), place, simulator)
+    place.write(f"create view mine_{place.target.dataset} as select * from gong.calls_overview")
+
+    logged = sync_with(CURRENT, place, simulator)
+
+    assert f"view mine_{place.target.dataset} depends on view" in logged
+    assert place.fetch("select count(gong_id) from gong.calls_overview")
+    place.write(f"drop view mine_{place.target.dataset}")
+    assert "view" not in sync_with(CURRENT, place, simulator)
+    assert place.fetch("select count(call_id) from gong.calls_overview")
+
+
+@pytest.mark.parametrize("place", ["duckdb", "postgres", "bigquery"], indirect=True)
+def test_view_or_table_of_somebody_else_is_left_alone(
+    place: Place, serve: Serve, settings_for: SettingsFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A dataset that has something of its own under the name of a view keeps it, and the run says so."""
+    settings = settings_for(serve(Tenant(users=2)), resources="users", start_date=iso(BEGIN))
+    place.write("create schema if not exists gong".replace("gong", place.target.dataset))
+    place.write("create table gong.team as select 1 as players")
+
+    assert sync(place.target, settings=settings).status == "done"
+
+    assert place.fetch("select players from gong.team") == [(1,)]
+    assert "the view team is not made: there is a table or view of that name" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["duckdb"], indirect=True)
+def test_local_times_follow_the_setting(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """After a change of `time_zone`, the next sync makes the views anew; without one it leaves them alone."""
+    tenant = Tenant(users=1, calls=[Call("1", started=datetime(2026, 1, 1, 2, tzinfo=UTC))])
+    simulator = serve(tenant)
+    for zone, day in (("UTC", 1), ("UTC", 1), ("America/New_York", 31)):
+        settings = settings_for(simulator, resources="all", start_date="2026-01-01", time_zone=zone)
+        sync(place.target, settings=settings)
+        assert place.fetch("select day(local_day) from gong.calls_overview") == [(day,)]
