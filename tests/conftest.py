@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from pathlib import Path  # noqa: TC003 - pytest reads the annotations of fixtur
 from typing import Any
 
 import pytest
+from browser import Browser
 from places import Place, bigquery_place, duckdb_place, ducklake_place, postgres_place, real_bigquery_place
 from servers import Emulator, PostgresServer, bigquery_emulator, duckdb_extensions, postgres_server
 
@@ -67,6 +69,20 @@ def settings_for() -> Callable[..., GongSettings]:
         return resolve_settings(credentials=credentials, **({"requests_per_second": 1000.0} | overrides))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium that the machine has."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the driver of the browser is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        # As root, Chromium refuses to start in its sandbox; it only opens pages that the tests have made.
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield Browser(chromium)
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from gong_source.resources.declare import Resource, Table  # noqa: TC001 - for p
 from gong_source.runs.demo import demo
 from gong_source.runs.tables import tables
 from gong_source.settings import GongCredentials, GongSettings
+from gong_source.warehouse.views import all_views
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
@@ -83,6 +84,13 @@ def test_tables_are_in_the_readme(table: Table) -> None:
     assert len(re.findall(rf"^\| `{table.name}` \|", section, re.MULTILINE)) == 1
 
 
+def test_views_are_in_the_readme() -> None:
+    """The README names every view."""
+    section = README.split("## What you get")[1].split("\n## ")[0]
+
+    assert [view.name for view in all_views() if f"`{view.name}`" not in section] == []
+
+
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 def test_resources_are_in_the_docs_with_their_scopes(resource: Resource) -> None:
     """The scope that a key needs for a resource is documented."""
@@ -106,6 +114,9 @@ def test_links_lead_somewhere() -> None:
         folder = ROOT if page == "README.md" else ROOT / "docs"
         for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
             path, _, anchor = target.partition("#")
+            if path.endswith(".png"):
+                assert 1_000 < (folder / path).stat().st_size < 150_000
+                continue
             linked = (folder / path).read_text()
             headings = {
                 re.sub(r"[^\w-]", "", h.lower().replace(" ", "-"))

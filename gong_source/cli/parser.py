@@ -92,12 +92,7 @@ def build_parser(*, simulate: bool = True) -> Parser:
     status = _command(commands, "status", "show what the warehouse has; sends no request")
     status.add_argument("--max-age", metavar="AGE", help="exit with 3 if a resource is older, for example 6h")
     _add_options(status, "--resources", *_TARGET_OPTIONS, "--workspace-id")
-    report = _command(commands, "report", "write a page: can the data be trusted, what happens in the calls")
-    report.add_argument(
-        "--output", type=Path, default=Path("gong_report.html"), metavar="PATH", help="default: ./gong_report.html"
-    )
-    report.add_argument("--names", action="store_true", help="with the names of the busiest hosts")
-    _add_options(report, "--resources", *_TARGET_OPTIONS)
+    _add_report(commands)
     tables = _command(commands, "tables", "list what can be loaded: resources, scopes, tables and columns")
     tables.add_argument("--markdown", action="store_true", help="as a page in Markdown")
     _add_options(tables, "--resources")
@@ -122,6 +117,15 @@ def _add_verify(commands: Any) -> None:
         "--accept-deletions", action="store_true", help="mark records as deleted, however many are missing in Gong"
     )
     _add_options(verify, *_LOAD_OPTIONS)
+
+
+def _add_report(commands: Any) -> None:
+    report = _command(commands, "report", "write a page: can the data be trusted, what happens in the calls")
+    report.add_argument(
+        "--output", type=Path, default=Path("gong_report.html"), metavar="PATH", help="default: ./gong_report.html"
+    )
+    report.add_argument("--names", action="store_true", help="with the names of the busiest hosts")
+    _add_options(report, "--resources", *_TARGET_OPTIONS)
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:

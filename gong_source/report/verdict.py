@@ -27,7 +27,7 @@ def warnings(facts: Facts) -> Sequence[str]:
 def _of_runs(facts: Facts) -> Iterator[str]:
     if facts.runs and facts.runs[0].status != "done":
         last = facts.runs[0]
-        yield f"The last run, a {last.command}, is {last.status}: {last.message or 'without a message'}."
+        yield f"The last run ({last.command}) ended as {last.status}: {last.message or 'without a message'}."
     for tenant in facts.status.tenants:
         yield f"Rows of several Gong tenants lie in one table: {', '.join(tenant.hosts)}. gong-source status says more."
 

@@ -80,7 +80,8 @@ class DemoResult:
 def demo(*, calls: int = 3000) -> DemoResult:
     """Loads `calls` simulated calls of the last 90 days into ./gong_demo.duckdb.
 
-    Then it syncs once more, after some of them have changed, and verifies. Raises `DestinationFailed` when the file cannot be written.
+    Then it syncs once more, after some of them have changed, and verifies. Raises `DestinationFailed` when the file
+    cannot be written.
     """
     file = Path.cwd() / f"{TARGET.pipeline_name}.duckdb"
     try:
