@@ -6,7 +6,7 @@ import json
 import logging
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import dlt
@@ -146,7 +146,8 @@ class WindowPackage:
             return []
         workspace_id, share = self.fetch.client.workspace_id, self.max_deleted_share
         try:
-            self.missing = find_missing(self.query, self.resource, ranges, self._listed, workspace_id, share)
+            stored = replace(self.resource, table=as_stored(self.resource.table))
+            self.missing = find_missing(self.query, stored, ranges, self._listed, workspace_id, share)
         except DestinationFailed as error:  # what has been fetched is kept, and loaded as soon as that works again
             logger.warning("deleted %s are not marked in this run: %s", self.resource.plural, error)
         moment = now_exactly()
@@ -215,6 +216,12 @@ def current_load_id() -> str:
 def is_new(table: Table) -> bool:
     """Whether dlt does not know `table` yet."""
     return table.name not in dlt.current.source_schema().tables
+
+
+def as_stored(table: Table) -> Table:
+    """`table` with the columns that dlt knows so far: an earlier version may have made it."""
+    known = dlt.current.source_schema().tables.get(table.name, {}).get("columns")
+    return replace(table, columns=tuple(c for c in table.columns if c.name in known)) if known else table
 
 
 def rows_of(table: Table, rows: Sequence[Mapping[str, Any]], load_id: str) -> Any:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from gong_source.api.client import read_whole
 from gong_source.deletions import too_many_missing
 from gong_source.errors import WrongTenant
-from gong_source.package import current_load_id, is_new, ledger_row, rows_of
+from gong_source.package import as_stored, current_load_id, is_new, ledger_row, rows_of
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, read_records, to_table, with_load_id
 from gong_source.stored import rows_where
@@ -124,7 +124,7 @@ class SnapshotPackage:
         """The package's tables as dlt items."""
         load_id = current_load_id()
         snapshot, resource = self.snapshot, self.snapshot.resource
-        stored = rows_where(self.query, resource.table, "deleted_at is null")
+        stored = rows_where(self.query, as_stored(resource.table), "deleted_at is null")
         refuse_strangers(snapshot, stored)
         deleted = self._deleted(stored)
         tables = [snapshot.table, to_table(resource.table, deleted)]
@@ -157,7 +157,7 @@ class SnapshotPackage:
     def _states(self, history: History, deleted: Sequence[Row]) -> list[Row]:
         """The states that end with this snapshot, and those that begin."""
         moment, table = self.snapshot.fetched_at, history.table
-        known = rows_where(self.query, table, "valid_to is null")
+        known = rows_where(self.query, as_stored(table), "valid_to is null")
         current = {row[history.id_column]: row for row in known}
         gone = {row["id"] for row in deleted}
         states = [row | {"valid_to": moment} for record_id, row in current.items() if record_id in gone]
@@ -173,4 +173,4 @@ class SnapshotPackage:
 
 
 def _same(before: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
-    return all(before[name] == value for name, value in state.items())
+    return all(before.get(name) == value for name, value in state.items())

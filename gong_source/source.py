@@ -21,6 +21,7 @@ from gong_source.package import WindowPackage, current_load_id, known_tenant, ro
 from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.resources.declare import Instants
+from gong_source.rows import to_table, with_load_id
 from gong_source.settings import GongCredentials, GongSettings
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
 from gong_source.windows import Window, iso, now, reach, union, utc
@@ -265,8 +266,25 @@ def rows_source(resource: Resource, table: Table, rows: Sequence[Mapping[str, An
     return _source(_dlt_resource(resource, additions, table))
 
 
-def _source(resource: DltResource) -> DltSource:
-    return dlt.source(lambda: resource, name="gong", section="gong")()
+def empty_source(tables: Mapping[Resource, Sequence[Table]]) -> DltSource:
+    """A dlt source without rows for these tables, each as part of a resource."""
+
+    def nothing(resource: Resource, wanted: Sequence[Table]) -> Callable[..., Iterator[Any]]:
+        def read() -> Iterator[Any]:
+            load_id = current_load_id()
+            for table in wanted:
+                own = table is resource.table
+                yield with_load_id(to_table(table, []), load_id) if own else rows_of(table, [], load_id)
+
+        return read
+
+    return _source(
+        *(_dlt_resource(resource, nothing(resource, wanted), *wanted) for resource, wanted in tables.items())
+    )
+
+
+def _source(*resources: DltResource) -> DltSource:
+    return dlt.source(lambda: resources, name="gong", section="gong")()
 
 
 def _dlt_resource(resource: Resource, function: Callable[..., Iterator[Any]], *more: Table) -> DltResource:
@@ -274,7 +292,7 @@ def _dlt_resource(resource: Resource, function: Callable[..., Iterator[Any]], *m
     made: DltResource = dlt.resource(function, name=resource.name, max_table_nesting=0)()
     # The variants first: a variant starts from the hints that the resource has at that moment.
     first, *others = resource.tables
-    for table in (*others, FETCHED_WINDOWS, *more):
+    for table in dict.fromkeys((*others, FETCHED_WINDOWS, *(table for table in more if table is not first))):
         made.apply_hints(table_name=table.name, create_table_variant=True, **_hints(table))
     made.apply_hints(**_hints(first))
     return made

@@ -15,6 +15,7 @@ from gong_source.package import known_tenant
 from gong_source.runs.record import describe_end, record_run
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.ledger import read_ledger, requests_today
+from gong_source.warehouse.upgrade import upgrade
 from gong_source.warehouse.warehouse import open_warehouse
 from gong_source.windows import now_exactly
 
@@ -91,6 +92,7 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
             with warehouse.connected():
                 warehouse.restore(settings.chosen)
                 had_pending = warehouse.load_pending()
+                upgrade(warehouse)
                 for resource in windowed:  # an earlier run may have died between its load and this
                     record_arrivals(warehouse, resource)
                 client.expect(known_tenant(warehouse.query), warehouse.dataset)

@@ -28,7 +28,10 @@ def read_comments(client: Any, sql: str) -> Comments:
 
 
 def write_comments(client: Any, tables: Sequence[Table], found: Comments) -> None:
-    """Writes the descriptions of `tables` that differ from the comments that were found."""
+    """Writes the descriptions of `tables` that differ from the comments that were found.
+
+    A column of a new version is not there before the first load that fills it.
+    """
     literal = client.capabilities.escape_literal
     statements = []
     for table in tables:
@@ -36,7 +39,7 @@ def write_comments(client: Any, tables: Sequence[Table], found: Comments) -> Non
         if found.get((table.name, None)) != table.description:
             statements.append(f"comment on table {name} is {literal(table.description)}")
         for column in table.columns:
-            if found.get((table.name, column.name)) != column.description:
+            if found.get((table.name, column.name), column.description) != column.description:
                 column_name = f"{name}.{client.escape_column_name(column.name)}"
                 statements.append(f"comment on column {column_name} is {literal(column.description)}")
     if statements:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from versions import CURRENT, other_version, sync_with
 
-import gong_source
-from gong_source import sync
+from gong_source import sync, verify
 from gong_source.simulator import Call, Tenant
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
+    from pathlib import Path
 
     from places import Place
 
@@ -31,43 +28,6 @@ if TYPE_CHECKING:
 BEGIN, END = datetime(2025, 12, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def other_version(folder: Path, edits: Mapping[str, Sequence[tuple[str, str]]]) -> Path:
-    """A copy of the package with other text in some of its files; the path to put first on PYTHONPATH."""
-    package = folder / "gong_source"
-    shutil.copytree(Path(gong_source.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, pairs in edits.items():
-        text = (package / name).read_text()
-        for before, after in pairs:
-            assert before in text
-            text = text.replace(before, after)
-        (package / name).write_text(text)
-    return folder
-
-
-def sync_with(version: Path, place: Place, simulator: Simulator) -> str:
-    """A sync by a version of the package, in a process of its own; what it logged."""
-    environment = os.environ | {
-        "PYTHONPATH": str(version),
-        "SOURCES__GONG__CREDENTIALS": '{"access_key": "key", "access_key_secret": "secret"}',
-        "SOURCES__GONG__CREDENTIALS__BASE_URL": simulator.base_url,
-        "SOURCES__GONG__REQUESTS_PER_SECOND": "1000",
-        "SOURCES__GONG__START_DATE": iso(BEGIN),
-        "SOURCES__GONG__RESOURCES": "all",
-    }
-    target = place.target
-    arguments = ["sync", "--destination", target.destination, "--dataset", target.dataset]
-    done = subprocess.run(
-        [sys.executable, "-m", "gong_source.cli", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
-CURRENT = Path(gong_source.__file__).parent.parent
 OLD = {
     "resources/calls.py": [
         ('        Column("calendar_event_id", "text", "The call\'s id in the calendar.", "calendarEventId"),\n', "")
@@ -85,40 +45,45 @@ RENAMED = {"warehouse/views/calls_overview.sql": [("c.id as call_id,", "c.id as 
 
 @pytest.mark.parametrize("place", ["duckdb", "postgres"], indirect=True)
 def test_views_of_users_survive_syncs_and_a_version_with_one_more_column(
-    place: Place, serve: Serve, tmp_path: Path
+    place: Place, serve: Serve, settings_for: SettingsFor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A view on a table and one on a view of ours, both with `select *`: they can be queried after each sync."""
-    simulator = serve(Tenant.generate(20, start=BEGIN, end=END, seed=3, users=3))
-    sync_with(other_version(tmp_path, OLD), place, simulator)
-    for name in ("calls", "calls_overview"):
-        place.write(f"create view my_{name} as select * from gong.{name}")
-    queries = ("select count(*) from my_calls", "select count(*) from my_calls_overview")
-    before = [place.fetch(sql) for sql in queries]
+    """A view on a table and one on a view of ours, both with `select *`: they can be queried after each sync.
 
-    for _ in range(10):
-        assert "view" not in sync_with(CURRENT, place, simulator)
+    The new column is there after the first run of the new version, whatever it loads, also for a comparison.
+    """
+    tenant = Tenant.generate(20, start=BEGIN, end=END, seed=3, users=3)
+    simulator = serve(tenant)
+    sync_with(other_version(tmp_path, OLD), place, simulator, start=BEGIN)
+    mine = [f"my_{name}_{place.target.dataset}" for name in ("calls", "calls_overview")]
+    place.write(f"create view {mine[0]} as select * from gong.calls")
+    place.write(f"create view {mine[1]} as select * from gong.calls_overview")
+    before = [place.fetch(f"select count(*) from {name}") for name in mine]
+    settings = settings_for(simulator, resources="all", start_date=iso(BEGIN))
+    filled = [(sum(call["calendarEventId"] is not None for call in map(tenant.served, tenant.calls)),)]
 
-    assert place.fetch("select count(calendar_event_id), count(*) from gong.calls")
-    assert place.fetch("select count(workspace) from gong.calls_overview") == before[1]
-    assert (
-        place.fetch("select count(*) from my_calls"),
-        place.fetch("select count(*) from my_calls_overview"),
-    ) == before
+    runs: list[Callable[..., Any]] = [partial(verify, deep=True, repair=True), *[sync] * 9]
+    for run in runs:
+        assert run(place.target, settings=settings).status == "done"
+
+        assert place.fetch("select count(calendar_event_id) from gong.calls") == filled
+        assert place.fetch("select count(workspace) from gong.calls_overview") == before[1]
+        assert [place.fetch(f"select count(*) from {name}") for name in mine] == before
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("place", ["postgres"], indirect=True)
 def test_view_of_a_user_that_stands_in_the_way_is_named(place: Place, serve: Serve, tmp_path: Path) -> None:
     """Postgres cannot rename a view's column below another view: the load succeeds, and says which view it is."""
     simulator = serve(Tenant.generate(20, start=BEGIN, end=END, seed=3, users=3))
-    sync_with(other_version(tmp_path, RENAMED), place, simulator)
+    sync_with(other_version(tmp_path, RENAMED), place, simulator, start=BEGIN)
     place.write(f"create view mine_{place.target.dataset} as select * from gong.calls_overview")
 
-    logged = sync_with(CURRENT, place, simulator)
+    logged = sync_with(CURRENT, place, simulator, start=BEGIN)
 
     assert f"view mine_{place.target.dataset} depends on view" in logged
     assert place.fetch("select count(gong_id) from gong.calls_overview")
     place.write(f"drop view mine_{place.target.dataset}")
-    assert "view" not in sync_with(CURRENT, place, simulator)
+    assert "view" not in sync_with(CURRENT, place, simulator, start=BEGIN)
     assert place.fetch("select count(call_id) from gong.calls_overview")
 
 
