@@ -81,11 +81,12 @@ class WindowPackage:
         if incremental is not None:
             # Without a value, dlt filters no rows. It must not: a late call lies before the watermark.
             incremental.advance(None)
+        stored = replace(self.resource, table=as_stored(table))  # with the first records, dlt knows all columns
         if is_new(table):
             yield with_load_id(to_table(table, []), load_id)
         for records in self._batches():
             yield with_load_id(records, load_id)
-        if deleted := self._deleted():
+        if deleted := self._deleted(stored):
             yield with_load_id(to_table(table, deleted), load_id)
         if self.ledger_rows or is_new(FETCHED_WINDOWS):
             yield rows_of(FETCHED_WINDOWS, self.ledger_rows, load_id)
@@ -138,16 +139,15 @@ class WindowPackage:
         if isinstance(self.fetch.stopped_by, WrongTenant):  # an empty window before it must not be loaded either
             raise self.fetch.stopped_by
 
-    def _deleted(self) -> list[Row]:
-        """The stored rows of records that Gong no longer lists, marked as deleted."""
+    def _deleted(self, resource: Resource) -> list[Row]:
+        """The stored rows of records that Gong no longer lists, marked as deleted; `resource` has the stored columns."""
         # In an unsettled window, a record that Gong still processes may be listed again.
         ranges = intersect(self._settled, self.compared)
         if self.query is None or not ranges:
             return []
         workspace_id, share = self.fetch.client.workspace_id, self.max_deleted_share
         try:
-            stored = replace(self.resource, table=as_stored(self.resource.table))
-            self.missing = find_missing(self.query, stored, ranges, self._listed, workspace_id, share)
+            self.missing = find_missing(self.query, resource, ranges, self._listed, workspace_id, share)
         except DestinationFailed as error:  # what has been fetched is kept, and loaded as soon as that works again
             logger.warning("deleted %s are not marked in this run: %s", self.resource.plural, error)
         moment = now_exactly()
