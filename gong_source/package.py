@@ -140,7 +140,7 @@ class WindowPackage:
             raise self.fetch.stopped_by
 
     def _deleted(self, resource: Resource) -> list[Row]:
-        """The stored rows of records that Gong no longer lists, marked as deleted; `resource` has the stored columns."""
+        """The stored rows of what Gong no longer lists, marked as deleted; `resource` has the stored columns."""
         # In an unsettled window, a record that Gong still processes may be listed again.
         ranges = intersect(self._settled, self.compared)
         if self.query is None or not ranges:
