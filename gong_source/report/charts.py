@@ -55,7 +55,7 @@ _OF_STATE: dict[State, str] = {
 }
 _AXIS = {"domain": False, "ticks": False, "grid": False}
 _BARS = {"type": "bar", "color": _COLOURS["main"]}
-_SQUARES = {"type": "rect", "cornerRadius": 1, "stroke": _COLOURS["paper"], "strokeWidth": 1}
+_SQUARES = {"type": "rect", "stroke": _COLOURS["paper"], "strokeWidth": 1}
 _TEXT = {
     "labelColor": _COLOURS["faint"],
     "titleColor": _COLOURS["faint"],

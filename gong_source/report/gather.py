@@ -148,20 +148,22 @@ def gather(warehouse: Warehouse, settings: GongSettings) -> Facts:
     """The facts about all resources in the dataset. Raises `DestinationFailed` if it cannot be read."""
     status = read_status(warehouse, settings)
     loaded = [part for part in status.resources.values() if part.last_run is not None]
-    verifications = _verifications(warehouse)
-    return Facts(
-        made_at=now(),
-        status=status,
-        destination=warehouse.destination.name,
-        time_zone=settings.time_zone,
-        budget=settings.daily_request_budget,
-        trust=[_trust(warehouse, part, verifications) for part in loaded],
-        not_loaded=[name for name, part in status.resources.items() if part.last_run is None],
-        requests=requests_by_day(warehouse, midnight(days_before(now(), REQUEST_DAYS - 1))),
-        runs=_runs(warehouse),
-        verifications=verifications[:_VERIFICATIONS_SHOWN],
-        activity=_activity(warehouse, settings.time_zone, {part.name for part in loaded}),
-    )
+    # In a connection of its own: DuckDB gives its memory back when one closes.
+    with warehouse.connected():
+        verifications = _verifications(warehouse)
+        return Facts(
+            made_at=now(),
+            status=status,
+            destination=warehouse.destination.name,
+            time_zone=settings.time_zone,
+            budget=settings.daily_request_budget,
+            trust=[_trust(warehouse, part, verifications) for part in loaded],
+            not_loaded=[name for name, part in status.resources.items() if part.last_run is None],
+            requests=requests_by_day(warehouse, midnight(days_before(now(), REQUEST_DAYS - 1))),
+            runs=_runs(warehouse),
+            verifications=verifications[:_VERIFICATIONS_SHOWN],
+            activity=_activity(warehouse, settings.time_zone, {part.name for part in loaded}),
+        )
 
 
 def _trust(warehouse: Warehouse, part: ResourceStatus, verifications: Sequence[Checked]) -> Trust:

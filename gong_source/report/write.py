@@ -52,7 +52,7 @@ def write_report(
     from gong_source.report.page import render
 
     settings = settings or resolve_without_key(resources="all")
-    with open_warehouse(target or Target(), command="report", write=False) as warehouse, warehouse.connected():
+    with open_warehouse(target or Target(), command="report", write=False) as warehouse:
         facts = gather(warehouse, settings)
     _write(path, render(facts, names=names, lookback_days=settings.lookback_days))
     return path

@@ -58,7 +58,7 @@ def trouble(serve: Serve, settings_for: SettingsFor) -> None:
 def facts_of(target: Target, **settings: str) -> Facts:
     """What the report gathers."""
     chosen = resolve_without_key(resources="all", **settings)
-    with open_warehouse(target, command="report", write=False) as warehouse, warehouse.connected():
+    with open_warehouse(target, command="report", write=False) as warehouse:
         return gather(warehouse, chosen)
 
 
