@@ -80,7 +80,7 @@ class GongSettings(BaseConfiguration):
     workspace_id: Optional[str] = None  # noqa: UP045
     """Load only this workspace's calls; none: all workspaces."""
     time_zone: str = "UTC"
-    """The time zone of dates that are written without an offset, for example Europe/Berlin."""
+    """The time zone of dates that are written without an offset, and of local times in views and report."""
     snapshot_hours: float = 24.0
     """How old a snapshot (users, workspaces) may be before a sync reads the list again; 0: every sync."""
     requests_per_second: float = 3.0

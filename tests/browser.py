@@ -83,6 +83,9 @@ class Browser:
         assert all(chart.evaluate(_MARKS) > 0 for chart in charts)
         assert all(len(chart.get_attribute("aria-label") or "") > 20 for chart in charts)
         assert opened.evaluate("document.querySelector('title').textContent && document.documentElement.lang") == "en"
+        opened.emulate_media(media="print")
+        assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        opened.emulate_media(media="screen")
         if folder := os.environ.get("GONG_SOURCE_PICTURES"):
             Path(folder).mkdir(parents=True, exist_ok=True)
             opened.screenshot(path=f"{folder}/{name}_{width}_{scheme}.png", full_page=True)
