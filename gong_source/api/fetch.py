@@ -23,7 +23,7 @@ from gong_source.errors import (
     RunStopped,
     UnexpectedAnswer,
 )
-from gong_source.windows import now, split
+from gong_source.windows import now_exactly, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -287,7 +287,7 @@ class Fetch(Generic[Part]):
 
     def _fetch(self, task: _Task[Part]) -> FetchedWindow[Part] | Range:
         """The window fetched completely, or the range that it turned out to be."""
-        fetched: FetchedWindow[Part] = FetchedWindow(task.window, now())
+        fetched: FetchedWindow[Part] = FetchedWindow(task.window, now_exactly())
         pages: list[Page] = []
         for page in self.client.pages(self._endpoint, task.window, lambda: self._priority(task, fetched)):
             if not fetched.pages:

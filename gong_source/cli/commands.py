@@ -121,7 +121,7 @@ def report(args: argparse.Namespace) -> int:
     from gong_source.report.write import write_report
     from gong_source.settings import resolve_without_key
 
-    settings = resolve_without_key(resources=args.resources or "all")
+    settings = resolve_without_key(resources=args.resources or "all", workspace_id=args.workspace_id)
     path = write_report(args.output, _target(args), settings=settings, names=args.names)
     _print(args, {"command": "report", "status": "done", "file": str(path)}, f"wrote {path}")
     return DONE
@@ -214,7 +214,8 @@ def _report(args: argparse.Namespace, result: LoadResult) -> None:
     from gong_source.settings import resolve_without_key
 
     try:
-        write_report(args.report, _target(args), settings=resolve_without_key(resources="all"))
+        settings = resolve_without_key(resources="all", workspace_id=args.workspace_id)
+        write_report(args.report, _target(args), settings=settings)
     except GongError as error:
         if result.status == "failed":
             progress.note(f"gong-source: no report was written: {error}")

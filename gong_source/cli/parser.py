@@ -125,7 +125,7 @@ def _add_report(commands: Any) -> None:
         "--output", type=Path, default=Path("gong_report.html"), metavar="PATH", help="default: ./gong_report.html"
     )
     report.add_argument("--names", action="store_true", help="with the names of the busiest hosts")
-    _add_options(report, "--resources", *_TARGET_OPTIONS)
+    _add_options(report, "--resources", *_TARGET_OPTIONS, "--workspace-id")
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:

@@ -54,6 +54,7 @@ _OF_STATE: dict[State, str] = {
     "not loaded": "bad",
 }
 _AXIS = {"domain": False, "ticks": False, "grid": False}
+_COUNTS = {"tickMinStep": 1, "tickCount": 4, "format": ",d"}
 _BARS = {"type": "bar", "color": _COLOURS["main"]}
 _SQUARES = {"type": "rect", "stroke": _COLOURS["paper"], "strokeWidth": 1}
 _TEXT = {
@@ -119,7 +120,7 @@ def requests(days: Mapping[date, int], budget: int, since: date, until: date) ->
         cells,
         {"type": "bar", "color": _COLOURS["main"], "size": 6},
         x=_field("day", "temporal", scale=scale, axis={"format": "%d %b", "tickCount": 5, "labelAngle": 0}),
-        y=_field("requests", "quantitative", axis={"tickCount": 4, "format": "~s"}),
+        y=_field("requests", "quantitative", axis=_COUNTS),
     )
     line = _drawn(
         [{"budget": budget}],
@@ -138,7 +139,7 @@ def late(plural: str, days: Mapping[int, int], lookback: float) -> Chart:
         [{"days": day, "records": number} for day, number in sorted(days.items())],
         _BARS,
         x=_field("days", "ordinal", title="days after the call", axis={"labelAngle": 0, "labelOverlap": True}),
-        y=_field("records", "quantitative", axis={"tickMinStep": 1, "tickCount": 4}),
+        y=_field("records", "quantitative", axis=_COUNTS),
     )
     said = (
         f"{sum(days.values()):,} {plural} of the last 90 days were not there when their time was first fetched; the"
@@ -157,14 +158,14 @@ def weekly(title: str, unit: str, numbers: Mapping[date, float]) -> Chart:
             "week",
             "temporal",
             scale={"type": "utc"},
-            axis={"format": "%b %y", "tickCount": 5, "labelAngle": 0, "labelOverlap": True},
+            axis={"format": "%d %b" if weeks < 26 else "%b %Y", "tickCount": 4, "labelAngle": 0, "labelOverlap": True},
         ),
-        y=_field("number", "quantitative", axis={"tickCount": 4, "format": "~s"}),
+        y=_field("number", "quantitative", axis=_COUNTS if unit == "calls" else {"tickCount": 4, "format": ",.2~f"}),
     )
     best = max(numbers, key=lambda week: numbers[week])
     said = (
-        f"{sum(numbers.values()):,.0f} {unit} in {len(numbers)} weeks with calls; most in the week of {best}:"
-        f" {numbers[best]:,.0f}."
+        f"{_shown(sum(numbers.values()))} {unit} in {len(numbers)} weeks with calls; most in the week of {best}:"
+        f" {_shown(numbers[best])}."
     )
     return _chart(title, said, drawn, height=120)
 
@@ -178,7 +179,7 @@ def week_hours(hours: Mapping[tuple[int, int], int], zone: str) -> Chart:
         y=_field("day", "ordinal", sort=_WEEKDAYS, scale={"domain": _WEEKDAYS}),
         color={
             **_field("calls", "quantitative", scale={"type": "quantize", "range": _HEAT}),
-            "legend": {"title": "calls", "orient": "top", "direction": "horizontal", "format": "~s"},
+            "legend": {"title": "calls", "orient": "top", "direction": "horizontal", "format": ",.0f"},
         },
     )
     (day, hour), most = max(hours.items(), key=lambda item: item[1])
@@ -216,6 +217,10 @@ def by_week(weeks: Sequence[Week], value: str) -> dict[date, float]:
         monday: sum(getattr(week, value) for week in alike)
         for monday, alike in groupby(ordered, key=lambda week: week.week)
     }
+
+
+def _shown(number: float) -> str:
+    return f"{number:,.1f}" if number < 10 and number != int(number) else f"{number:,.0f}"
 
 
 def _field(name: str, kind: str, *, axis: Specification | None = None, **more: Any) -> Specification:

@@ -15,7 +15,7 @@ from gong_source.runs.status import read_status
 from gong_source.warehouse.arrivals import read_late
 from gong_source.warehouse.ledger import requests_by_day
 from gong_source.warehouse.views import translate
-from gong_source.windows import Window, days_before, midnight, now, union, utc
+from gong_source.windows import Window, days_before, midnight, now, subtract, union, utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,6 +136,7 @@ class Facts:
     destination: str
     time_zone: str
     budget: int
+    snapshot_hours: float
     trust: Sequence[Trust]
     not_loaded: Sequence[str]
     requests: Mapping[date, int]
@@ -150,7 +151,7 @@ def gather(warehouse: Warehouse, settings: GongSettings) -> Facts:
     loaded = [part for part in status.resources.values() if part.last_run is not None]
     # In a connection of its own: DuckDB gives its memory back when one closes.
     with warehouse.connected():
-        verifications = _verifications(warehouse)
+        verifications = _verifications(warehouse, settings.workspace_id)
         return Facts(
             made_at=now(),
             status=status,
@@ -162,7 +163,8 @@ def gather(warehouse: Warehouse, settings: GongSettings) -> Facts:
             requests=requests_by_day(warehouse, midnight(days_before(now(), REQUEST_DAYS - 1))),
             runs=_runs(warehouse),
             verifications=verifications[:_VERIFICATIONS_SHOWN],
-            activity=_activity(warehouse, settings.time_zone, {part.name for part in loaded}),
+            snapshot_hours=settings.snapshot_hours,
+            activity=_activity(warehouse, settings.time_zone) if CALLS in settings.chosen else None,
         )
 
 
@@ -170,25 +172,27 @@ def _trust(warehouse: Warehouse, part: ResourceStatus, verifications: Sequence[C
     resource = RESOURCES[part.name]
     if not resource.windowed:
         return Trust(part, [], {})
-    verified = union(
-        checked.window
-        for checked in verifications
-        if checked.window and checked.resource == part.name and checked.outcome in {"clean", "repaired"}
-    )
+    verified: list[Window] = []
+    for checked in reversed(verifications):  # a later one that did not end well takes back what an earlier one proved
+        if checked.window and checked.resource == part.name:
+            proven = checked.outcome in {"clean", "repaired"}
+            verified = union([*verified, checked.window]) if proven else subtract(verified, [checked.window])
     late = Counter(int(max(days, 0)) for mode, days in read_late(warehouse, resource) if mode == "sync")
     return Trust(part, days_of(part.covered, part.unsettled, verified), late)
 
 
-def _verifications(warehouse: Warehouse) -> list[Checked]:
+def _verifications(warehouse: Warehouse, workspace_id: str | None) -> list[Checked]:
+    """The verifications of all workspaces, and those of this one, the last first."""
     rows = warehouse.query(
-        "select resource, verified_from, verified_to, finished_at, outcome, is_deep, missing, changed, surplus"
-        f" from {{dataset}}.{VERIFICATIONS.name} order by finished_at desc"
+        "select workspace_id, resource, verified_from, verified_to, finished_at, outcome, is_deep, missing, changed,"
+        f" surplus from {{dataset}}.{VERIFICATIONS.name} order by finished_at desc"
     )
     return [
         Checked(
             resource, None if start is None else Window(utc(start), utc(end)), utc(at), outcome, bool(deep), *counts
         )
-        for resource, start, end, at, outcome, deep, *counts in rows
+        for workspace, resource, start, end, at, outcome, deep, *counts in rows
+        if workspace in {None, workspace_id}
     ]
 
 
@@ -203,10 +207,8 @@ def _runs(warehouse: Warehouse) -> list[Ran]:
     ]
 
 
-def _activity(warehouse: Warehouse, zone: str, loaded: set[str]) -> Activity | None:
+def _activity(warehouse: Warehouse, zone: str) -> Activity | None:
     """None if there is no call to show."""
-    if CALLS.name not in loaded:
-        return None
 
     def rows(sql: str, **values: str) -> list[tuple[Any, ...]]:
         with warehouse.connected() as client:
@@ -215,16 +217,19 @@ def _activity(warehouse: Warehouse, zone: str, loaded: set[str]) -> Activity | N
     found = rows(_NEWEST)
     if not found or found[0][0] is None:
         return None
-    since = midnight(days_before(utc(found[0][0]), ACTIVITY_WEEKS * 7 - 1))
+    newest = midnight(utc(found[0][0]))
+    since = days_before(newest, newest.weekday() + 7 * (ACTIVITY_WEEKS - 1))  # a Monday
     bound = {"since": f"cast('{since.isoformat()}' as timestamptz)"}
     weeks = [
         Week(week, scope or "Unknown", direction or "Unknown", media or "Unknown", int(calls), float(seconds) / 3600)
         for week, scope, direction, media, calls, seconds in rows(_WEEKS, **bound)
+        if week >= since.date()  # a zone west of UTC has its Sunday evening then
     ]
     hours: dict[tuple[int, int], int] = defaultdict(int)
     for day, hour, calls in rows(_HOURS, **bound):
-        hours[day.weekday(), int(hour)] += int(calls)
-    with_users = USERS.name in loaded
+        if day >= since.date():
+            hours[day.weekday(), int(hour)] += int(calls)
+    with_users = USERS.table.name in warehouse.known_tables()
     names = {user_id: _name(*parts) for user_id, *parts in rows(_NAMES)} if with_users else {}
     reps = [Rep(names.get(host), int(calls), float(seconds) / 3600) for host, calls, seconds in rows(_REPS, **bound)]
     return Activity(weeks, dict(hours), reps, with_users)

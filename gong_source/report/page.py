@@ -43,6 +43,7 @@ def render(facts: Facts, *, names: bool, lookback_days: float) -> str:
         request_chart=_requests(facts),
         request_days=REQUEST_DAYS,
         weeks=ACTIVITY_WEEKS,
+        with_calls="calls" in facts.status.resources,
         activity=_activity(facts.activity, facts.time_zone, names) if facts.activity else [],
     )
 

@@ -20,7 +20,7 @@ def warnings(facts: Facts) -> Sequence[str]:
     """Each reason not to trust the dataset as it is; none: all is well."""
     unverified = [trust.status.name for trust in facts.trust if trust.status.verified is None]
     never = f"Never verified: {', '.join(unverified)}. gong-source verify compares with Gong."
-    found = [warning for trust in facts.trust for warning in _of_resource(trust)]
+    found = [warning for trust in facts.trust for warning in _of_resource(trust, facts.snapshot_hours)]
     return [*_of_runs(facts), *found, *([never] if unverified else [])]
 
 
@@ -32,9 +32,10 @@ def _of_runs(facts: Facts) -> Iterator[str]:
         yield f"Rows of several Gong tenants lie in one table: {', '.join(tenant.hosts)}. gong-source status says more."
 
 
-def _of_resource(trust: Trust) -> Iterator[str]:
+def _of_resource(trust: Trust, snapshot_hours: float) -> Iterator[str]:
     status, resource = trust.status, RESOURCES[trust.status.name]
-    if status.age_seconds is not None and status.age_seconds > _OLD_SECONDS:
+    allowed = _OLD_SECONDS + (0 if resource.windowed else snapshot_hours * 3600)
+    if status.age_seconds is not None and status.age_seconds > allowed:
         yield f"{status.name} is {in_words(status.age_seconds)} old: run gong-source sync."
     if status.gaps:
         gaps = f"{len(status.gaps):,} gaps" if len(status.gaps) > 1 else "a gap"
@@ -43,4 +44,5 @@ def _of_resource(trust: Trust) -> Iterator[str]:
     if verified is not None and verified.outcome not in {"clean", "repaired"}:
         yield f"The last verification of {status.name} ended with {verified.outcome}: run gong-source verify --repair."
     if status.arrivals is not None and not status.arrivals.enough:
-        yield f"Some {resource.plural} arrive later than each sync looks back: set lookback_days to more days."
+        how = "later than" if status.arrivals.beyond else "near the end of what"
+        yield f"Some {resource.plural} arrive {how} each sync looks back: set lookback_days to more days."

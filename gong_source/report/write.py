@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def write_report(
 
 def _write(path: Path, page: str) -> None:
     """Replaces the file as a whole: who opens it sees the old page or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = path.with_name(f".gong_report.{os.getpid()}")
     try:
         with part.open("w", encoding="utf-8") as file:
             file.write(page)
@@ -70,4 +71,5 @@ def _write(path: Path, page: str) -> None:
     except OSError as error:
         raise DestinationFailed(f"cannot write the report to {path}: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

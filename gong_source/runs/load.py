@@ -263,10 +263,11 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
         return result
     share = run.settings.max_deleted_share
     package = SnapshotPackage(snapshot, run.warehouse.query, "sync", share, _BEGUN_EMPTY)
-    load_ids = run.warehouse.load(snapshot_source(package))
+    with run.warehouse.connected():
+        load_ids = run.warehouse.load(snapshot_source(package))
+        result.changed = _rows_changed(run.warehouse, resource, load_ids)
     result.received, result.unmapped = len(snapshot.ids), snapshot.unmapped
     result.marked_deleted = package.marked_deleted
-    result.changed = _rows_changed(run.warehouse, resource, load_ids)
     if not snapshot.settled:
         run.note(
             f"Gong counts {resource.count(snapshot.total or 0)} and lists {len(snapshot.ids):,}: it still processes"

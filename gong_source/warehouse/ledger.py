@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS, RUNS, VERIFICATIONS
 from gong_source.resources.declare import LOAD_ID_COLUMN
-from gong_source.windows import Coverage, Window, days_before, intersect, midnight, now, subtract, union, utc
+from gong_source.windows import (
+    Coverage,
+    Window,
+    days_before,
+    intersect,
+    midnight,
+    now,
+    subtract,
+    union,
+    utc,
+    whole_second,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,4 +225,4 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     start, end, mode, settled, fetched_at, requests, watermark, workspace_id = row
     reached = None if watermark is None else utc(watermark)
     window = Window(utc(start), utc(end))
-    return Entry(window, mode, bool(settled), utc(fetched_at), int(requests), reached, workspace_id)
+    return Entry(window, mode, bool(settled), whole_second(utc(fetched_at)), int(requests), reached, workspace_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,18 +15,18 @@ from tenants import END, days_ago
 
 from gong_source import backfill, sync, verify, write_report
 from gong_source.cli.main import main
+from gong_source.report import charts
 from gong_source.report.gather import gather
 from gong_source.runs.demo import TARGET, demo
 from gong_source.settings import resolve_without_key
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.warehouse.warehouse import Target, open_warehouse
-from gong_source.windows import iso, midnight, now
+from gong_source.windows import iso, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from browser import Browser
-    from places import Place
 
     from gong_source.report.gather import Facts
     from gong_source.settings import GongSettings
@@ -117,32 +118,6 @@ def test_page_of_a_dataset_in_trouble_names_each_trouble(
     states = {day.state for day in facts.trust[0].days}
     assert states == {"verified", "loaded", "not loaded", "partly loaded", "still processed by Gong"} & states
     assert {"not loaded", "still processed by Gong", "loaded"} <= states
-
-
-def test_facts_are_the_same_on_every_destination(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
-    """Weeks, hours, hosts, runs, verifications, requests: as counted here from what Gong served."""
-    tenant = Tenant.generate(150, start=days_ago(40), end=END, seed=6, users=4)
-    simulator = serve(tenant)
-    settings = settings_for(simulator, **EVERYTHING, start_date=iso(days_ago(50)))
-    sync(place.target, settings=settings)
-    verify(place.target, settings=settings)
-
-    facts = facts_of(place.target, time_zone="Asia/Kolkata")
-
-    shown = [call for call in map(tenant.served, tenant.calls) if not call["isPrivate"]]
-    activity = facts.activity
-    assert activity is not None
-    assert sum(week.calls for week in activity.weeks) == sum(activity.hours.values()) == len(shown)
-    assert sum(week.hours for week in activity.weeks) == pytest.approx(sum(call["duration"] for call in shown) / 3600)
-    assert all(week.week.weekday() == 0 for week in activity.weeks)
-    assert sum(rep.calls for rep in activity.reps) == len(shown)
-    assert all(rep.name for rep in activity.reps)
-    assert (facts.requests, facts.not_loaded) == ({midnight(now()).date(): len(simulator.requests)}, [])
-    assert [(run.command, run.status) for run in facts.runs] == [("verify", "done"), ("sync", "done")]
-    assert sorted((c.resource, c.outcome) for c in facts.verifications) == [
-        (name, "clean") for name in ("calls", "users", "workspaces")
-    ]
-    assert {day.state for day in facts.trust[0].days} == {"verified"}
 
 
 def test_resources_that_are_not_loaded_are_explained(serve: Serve, settings_for: SettingsFor) -> None:
@@ -258,3 +233,50 @@ def test_page_needs_no_script_and_asks_for_nothing(serve: Serve, settings_for: S
     assert {"script", "iframe", "img", "object", "form"}.isdisjoint(outline.tags)
     assert outline.addresses == ["data:,"]
     assert [tag for tag in outline.tags if tag in {"h1", "h2"}] == ["h1", "h2", "h2"]
+
+
+def test_a_verification_that_finds_differences_takes_back_what_an_earlier_one_proved(
+    serve: Serve, settings_for: SettingsFor
+) -> None:
+    """The calendar shows what the last verification of each day found, not the best one."""
+    tenant = Tenant.generate(200, start=days_ago(20), end=END, seed=3, users=2)
+    settings = settings_for(serve(tenant), start_date=iso(days_ago(25)))
+    sync(settings=settings)
+    verify(settings=settings)
+    assert {day.state for day in facts_of(Target()).trust[0].days} == {"verified"}
+
+    tenant.delete(next(iter(tenant.calls)))
+    verify(settings=settings)
+    assert {day.state for day in facts_of(Target()).trust[0].days} == {"loaded"}
+
+    verify(settings=settings, repair=True)
+    assert {day.state for day in facts_of(Target()).trust[0].days} == {"verified"}
+
+
+def test_report_of_one_workspace_and_of_chosen_resources(serve: Serve, settings_for: SettingsFor) -> None:
+    """What was loaded for a workspace alone is shown with its id; what was not asked for is not called missing."""
+    tenant = Tenant.generate(40, start=days_ago(9), end=END, seed=3, users=4, workspaces=2)
+    simulator = serve(tenant)
+    workspace = tenant.workspace_ids[0]
+    sync(settings=settings_for(simulator, **EVERYTHING, workspace_id=workspace, start_date=iso(days_ago(10))))
+    page = Path("page.html")
+
+    write_report(page, settings=resolve_without_key(resources="all", workspace_id=workspace))
+    assert "Not loaded" not in page.read_text()
+    write_report(page, settings=resolve_without_key(resources="users"))
+    assert "This report was asked for without calls." in page.read_text()
+    settings = resolve_without_key(resources="calls", workspace_id=workspace)
+    write_report(page, settings=settings, names=True)
+    assert "The names of the hosts are in the table users" not in page.read_text()
+
+
+def test_axes_of_small_numbers_cannot_be_misread() -> None:
+    """Half an hour is 0.5, not 500m; a tick of a short history is a day, not a month and a year."""
+    weeks = {date(2026, 11, 2) + timedelta(weeks=n): 0.25 * n for n in range(1, 5)}
+    hours, calls = charts.weekly("Hours", "hours", weeks), charts.weekly("Calls", "calls", dict.fromkeys(weeks, 1.0))
+
+    labels = re.findall(r"<text[^>]*>([^<]+)</text>", hours.svg)
+    assert not [label for label in labels if label.endswith("m")]
+    assert [label for label in labels if re.fullmatch(r"\d\d \w{3}", label)]
+    assert not re.findall(r">0\.\d", calls.svg)
+    assert "2.5 hours in 4 weeks" in hours.alt

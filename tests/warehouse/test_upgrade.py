@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import duckdb
@@ -39,7 +40,11 @@ OLD = {
         ('        Column("tenant", "text", "The host that was asked."),\n', ""),
     ],
     "runs/record.py": [("    row = {\n", "    more.pop('tenant')\n    row = {\n")],
-    "warehouse/views/calls_overview.sql": [("  c.purpose, -- Purpose of the call.\n", "")],
+    "warehouse/views/calls_overview.sql": [
+        ("  c.purpose,", "  c.title as purpose,"),
+        ("c.workspace_id, -- Gong's id of the workspace.\n", "c.workspace_id -- Gong's id of the workspace.\n"),
+        ("  w.name as workspace -- Name of the workspace.\n", ""),
+    ],
 }
 
 
@@ -51,23 +56,39 @@ def tenant() -> Tenant:
 
 
 @pytest.mark.parametrize("place", ["duckdb", "postgres"], indirect=True)
-def test_first_run_of_a_new_version_adds_its_columns(
-    place: Place, serve: Serve, settings_for: SettingsFor, tenant: Tenant, tmp_path: Path
+def test_first_run_of_a_new_version_adds_its_columns_and_breaks_no_view_of_a_user(
+    place: Place,
+    serve: Serve,
+    settings_for: SettingsFor,
+    tenant: Tenant,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Whatever the run loads, its columns are there; new values come with `verify --deep --repair`, at the latest."""
+    """Whatever it loads, its columns are there; new values come with `verify --deep --repair`, at the latest.
+
+    Views with `select *`, on a table and on a view of ours, can be queried after each of ten runs.
+    """
     simulator = serve(tenant)
     sync_with(other_version(tmp_path, OLD), place, simulator, start=days_ago(60))
+    mine = {name: f"my_{name}_{place.target.dataset}" for name in ("calls", "calls_overview")}
+    for name, view in mine.items():
+        place.write(f"create view {view} as select * from gong.{name}")
     tenant.users.edit(tenant.users.ids[0], phoneNumber="123")
     settings = settings_for(simulator, resources="all", start_date=iso(days_ago(60)), snapshot_hours=0)
+    runs: list[Callable[..., Any]] = [sync, partial(verify, deep=True, repair=True), *[sync] * 8]
 
-    assert sync(place.target, settings=settings).status == "done"
-    assert place.fetch("select count(*), count(purpose) from gong.calls") == [(5, 0)]
-    assert verify(place.target, deep=True, repair=True, settings=settings).status == "done"
+    for number, run in enumerate(runs):
+        assert run(place.target, settings=settings).status == "done"
 
-    assert place.fetch("select count(*), count(purpose) from gong.calls") == [(5, 5)]
+        filled = 0 if number == 0 else 5
+        assert place.fetch("select count(*), count(purpose) from gong.calls") == [(5, filled)]
+        assert place.fetch("select count(*), count(workspace) from gong.calls_overview") == [(5, 0)]
+        for view in mine.values():
+            assert place.fetch(f"select count(*) from {view}") == [(5,)]
+        settings = settings_for(simulator, resources="all", start_date=iso(days_ago(60)))
     assert place.fetch("select count(*) from gong.users where phone_number = '123'") == [(1,)]
-    assert place.fetch("select count(*), count(tenant) from gong.runs") == [(3, 2)]
-    assert place.fetch("select count(purpose) from gong.calls_overview") == [(5,)]
+    assert place.fetch("select count(*), count(tenant) from gong.runs") == [(11, 10)]
+    assert caplog.text == ""
 
 
 def test_a_plain_pipeline_adds_the_columns_too(

@@ -1,17 +1,22 @@
-"""The views: the same rows on every destination, as computed here from what Gong served."""
+"""Views and report: the same on every destination, as computed here from what Gong served."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import pytest
 import sqlglot
+from tenants import days_ago
 
 from gong_source import status, sync, verify
+from gong_source.report.gather import gather
+from gong_source.settings import resolve_without_key
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.warehouse.views import all_views
+from gong_source.warehouse.warehouse import open_warehouse
 from gong_source.windows import iso, utc
 
 if TYPE_CHECKING:
@@ -84,7 +89,7 @@ def plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted((tuple(map(value, row)) for row in rows), key=repr)
 
 
-def test_the_views_say_on_every_destination_what_gong_served(
+def test_views_and_report_say_on_every_destination_what_gong_served(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """After a load, after deletions and a verification, after a sync that failed in part; and they are described."""
@@ -104,6 +109,7 @@ def test_the_views_say_on_every_destination_what_gong_served(
 
     assert freshness(place)["calls"] == (None, second.watermark, "incomplete", 0, 1, "repaired")
     check_calls_and_teams(place, tenant)
+    check_report(place, tenant)
     for view in all_views():
         described = place.described(view.name)
         assert described[None].startswith(f"{view.question} {view.rows}")
@@ -164,6 +170,60 @@ def check_calls_and_teams(place: Place, tenant: Tenant) -> None:
     assert plain(
         place.fetch("select manager_id, manager_name, member_id, member_name, levels_below from gong.team")
     ) == (plain([(m, name_of(users[m]), u, name_of(users[u]), levels) for (m, u), levels in teams(users).items()]))
+
+
+@pytest.mark.parametrize("place", ["duckdb"], indirect=True)
+def test_freshness_shows_unsettled_windows_as_long_as_status_does(
+    place: Place, serve: Serve, settings_for: SettingsFor
+) -> None:
+    """However often syncs find that Gong still processes a call, also after one that fetches nothing."""
+    tenant = Tenant.generate(40, start=days_ago(20), end=days_ago(0), seed=2, users=3)
+    tenant.add(Call("1", started=days_ago(2), available_at=utc(days_ago(-1)).timestamp()))
+    simulator = serve(tenant)
+    settings = settings_for(simulator, start_date=iso(days_ago(25)))
+    for _ in range(4):
+        sync(place.target, settings=settings)
+        assert freshness(place)["calls"][3] == 1
+    simulator.faults = [Fault(kind="status", status=401, text="no")]
+    assert sync(place.target, settings=settings).status == "failed"
+    assert (freshness(place)["calls"][2:4]) == ("failed", 1)
+
+    simulator.faults = []
+    tenant.make_available("1", None)
+    sync(place.target, settings=settings)
+    assert freshness(place)["calls"][2:4] == ("done", 0)
+
+
+def check_report(place: Place, tenant: Tenant) -> None:
+    """Weeks, hours, hosts, runs and verifications."""
+    chosen = resolve_without_key(resources="all", time_zone=ZONE)
+    with open_warehouse(place.target, command="report", write=False) as warehouse:
+        facts = gather(warehouse, chosen)
+
+    calls = [call for call in map(tenant.served, tenant.calls) if not call["isPrivate"]]
+    activity = facts.activity
+    assert activity is not None
+    assert sum(week.calls for week in activity.weeks) == len(calls)
+    seconds = sum(call["duration"] or 0 for call in calls)
+    assert sum(week.hours for week in activity.weeks) == pytest.approx(seconds / 3600)
+    assert {week.week for week in activity.weeks} == {monday(begun(call).date()) for call in calls}
+    assert activity.hours == Counter((begun(call).weekday(), begun(call).hour) for call in calls)
+    hosts = Counter(call["primaryUserId"] for call in calls if call["primaryUserId"])
+    users = {user["id"]: user for user in tenant.users}
+    expected = sorted((str(name_of(users.get(host))), number) for host, number in hosts.items())
+    assert sorted((str(rep.name), rep.calls) for rep in activity.reps) == expected
+    assert [(run.command, run.status) for run in facts.runs] == [
+        ("sync", "incomplete"),
+        ("verify", "done"),
+        ("sync", "done"),
+    ]
+    assert sorted((check.resource, check.outcome) for check in facts.verifications) == [
+        ("calls", "repaired"),
+        ("users", "clean"),
+        ("workspaces", "clean"),
+    ]
+    assert facts.not_loaded == []
+    assert sum(facts.requests.values()) == status(place.target, settings=chosen).requests_today
 
 
 def teams(users: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:

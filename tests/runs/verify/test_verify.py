@@ -589,7 +589,7 @@ def test_a_window_that_cannot_be_compared_is_no_clean_one(
 ) -> None:
     """A call without an id leaves a little time out, with exit code 3; the rest is repaired, and this later."""
     tenant, _, settings = mirror(serve, settings_for, LARGE)
-    broken = serve(tenant, faults=(Fault(kind="record_without_id", numbers=range(8, 45)),))
+    broken = serve(tenant, faults=(Fault(kind="record_without_id", numbers=range(8, 100)),))
     lost = between(tenant, days_ago(300), END)[::50]
     lose(lost)
 
