@@ -69,7 +69,7 @@ def _take(
     opened.close()
     with Image.open(io.BytesIO(taken)) as image:
         size = (shown, round(image.height * shown / image.width))
-        image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(64).save(FOLDER / name, optimize=True)
+        image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(128).save(FOLDER / name, optimize=True)
 
 
 if __name__ == "__main__":
