@@ -270,6 +270,13 @@ def test_report_of_one_workspace_and_of_chosen_resources(serve: Serve, settings_
     assert "The names of the hosts are in the table users" not in page.read_text()
 
 
+def test_long_name_of_the_file_is_no_trouble() -> None:
+    """The file is written first under another name, which is short."""
+    page = write_report(Path(f"{'a' * 250}.html"))
+
+    assert page.is_file()
+
+
 def test_axes_of_small_numbers_cannot_be_misread() -> None:
     """Half an hour is 0.5, not 500m; a tick of a short history is a day, not a month and a year."""
     weeks = {date(2026, 11, 2) + timedelta(weeks=n): 0.25 * n for n in range(1, 5)}
