@@ -7,6 +7,7 @@ DuckDB can read the loaded file itself.
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from collections import ChainMap
 from contextlib import AbstractContextManager, nullcontext
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from gong_source.resources.declare import Table
     from gong_source.warehouse.views import LocalView
 
+logger = logging.getLogger(__name__)
 
 # A chunk is little work: one thread costs the least, and parts of the table that stay in memory would only cost memory.
 # The user's own settings override these bounds. After a merge that needs more memory, the rest of the run has no bound.
@@ -52,6 +54,11 @@ _COMMENTS = """
     union all select schema_name, view_name, null, comment from duckdb_views()
     union all select schema_name, table_name, column_name, comment from duckdb_columns()
 """
+_VIEWS_ON = """
+    select schema_name, view_name from duckdb_views()
+    where not internal and database_name = current_database() and contains(sql, %s)
+"""
+_OUTDATED = "Contents of view were altered"
 _OTHER_NAMES = {"worker_threads": "threads", "max_memory": "memory_limit"}
 
 
@@ -183,6 +190,25 @@ def finish(client: Any, tables: Sequence[Table], views: Sequence[LocalView], *, 
     found = read_comments(client, _COMMENTS)
     write_comments(client, tables, found)
     write_views(client, views, found, describe_columns=describe_columns)
+    _name_outdated_views(client)
+
+
+def _name_outdated_views(client: Any) -> None:
+    """Warns of each view of somebody else that cannot be read any more since its table has got a column.
+
+    DuckDB before 1.5 keeps the types of a `select *`, and refuses the view when they change.
+    """
+    for schema, view in client.execute_sql(_VIEWS_ON, client.dataset_name) or ():
+        name = f"{client.escape_column_name(schema)}.{client.escape_column_name(view)}"
+        try:
+            client.execute_sql(f"select 1 from {name} limit 0")
+        except DatabaseException as error:
+            if _OUTDATED in str(error):
+                logger.warning(
+                    "the view %s.%s cannot be read any more, because its table has a new column: create it anew",
+                    schema,
+                    view,
+                )
 
 
 def memory_hint(text: str) -> str:
