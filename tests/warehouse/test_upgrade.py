@@ -83,16 +83,17 @@ def test_first_run_of_a_new_version_adds_its_columns_and_breaks_no_view_of_a_use
         filled = 0 if number == 0 else 5
         assert place.fetch("select count(*), count(purpose) from gong.calls") == [(5, filled)]
         assert place.fetch("select count(*), count(workspace) from gong.calls_overview") == [(5, 0)]
+        warned = caplog.text
+        caplog.clear()
+        if place.target.destination != "duckdb" or duckdb.__version__ >= "1.5":
+            assert warned == ""
         for name, view in mine.items():
-            if view in caplog.text:  # a DuckDB before 1.5 keeps the columns of `select *`, so the run names the view
-                assert (place.target.destination, duckdb.__version__ < "1.5") == ("duckdb", True)
+            if view in warned:  # a DuckDB before 1.5 keeps the columns of `select *`, so the run names the view
                 place.write(f"create or replace view {view} as select * from gong.{name}")
-                caplog.clear()
             assert place.fetch(f"select count(*) from {view}") == [(5,)]
         settings = settings_for(simulator, resources="all", start_date=iso(days_ago(60)))
     assert place.fetch("select count(*) from gong.users where phone_number = '123'") == [(1,)]
     assert place.fetch("select count(*), count(tenant) from gong.runs") == [(11, 10)]
-    assert caplog.text == ""
 
 
 def test_a_plain_pipeline_adds_the_columns_too(
