@@ -182,7 +182,11 @@ def _make_view(client: Any, name: str, found: Any, view: LocalView) -> None:
 
     connection, table = client.native_connection, found or bigquery.Table(name)
     table.view_query, table.description = view.select(client), view.description
-    made = connection.update_table(table, ["view_query", "description"]) if found else connection.create_table(table)
+    if found:
+        connection.update_table(table, ["view_query", "description"])
+    else:
+        connection.create_table(table)
+    made = connection.get_table(name)
     columns = view.view.columns
     if made.schema:  # an emulator gives none
         made.schema = [

@@ -113,7 +113,8 @@ def test_views_and_report_say_on_every_destination_what_gong_served(
     for view in all_views():
         described = place.described(view.name)
         assert described[None].startswith(f"{view.question} {view.rows}")
-        if place.keeps_layout and place.target.destination != "ducklake":  # a lake has none for the columns of views
+        # A lake keeps none for the columns of views, and no emulator of BigQuery does.
+        if place.target.destination in {"duckdb", "postgres"} or place.target.dataset.startswith("gong_source_test"):
             assert {name: text for name, text in described.items() if name} == view.columns
 
 
