@@ -52,7 +52,7 @@ def sync(args: argparse.Namespace) -> int:
         )
     _publish(args, result)
     if args.report is not None:
-        _report(args, result)
+        _report(args, result, settings)
     return _finish(args, result, text.load_text(result), signals)
 
 
@@ -207,15 +207,16 @@ def _publish(args: argparse.Namespace, result: LoadResult | VerifyResult) -> Non
         result.status, result.message = "failed", f"the run is done, but its file was not published: {error}"
 
 
-def _report(args: argparse.Namespace, result: LoadResult) -> None:
+def _report(args: argparse.Namespace, result: LoadResult, settings: GongSettings) -> None:
     """Writes the page after a run, also after one that failed. A failure goes into the result, as when publishing."""
     from gong_source.errors import GongError
     from gong_source.report.write import write_report
-    from gong_source.settings import resolve_without_key
+    from gong_source.resources import RESOURCES
 
+    shown = settings.copy()
+    shown.resources = list(RESOURCES)  # also those that this run did not load
     try:
-        settings = resolve_without_key(resources="all", workspace_id=args.workspace_id)
-        write_report(args.report, _target(args), settings=settings)
+        write_report(args.report, _target(args), settings=shown)
     except GongError as error:
         if result.status == "failed":
             progress.note(f"gong-source: no report was written: {error}")

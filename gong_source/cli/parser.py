@@ -80,7 +80,7 @@ def build_parser(*, simulate: bool = True) -> Parser:
     _add_options(check, "--resources", "--workspace-id")
     sync = _command(commands, "sync", "load everything that is missing up to now, and the lookback again")
     sync.add_argument("--verify-days", type=float, metavar="N", help="then verify and repair the last N days")
-    sync.add_argument("--report", type=Path, metavar="PATH", help="then write the page of `report` to PATH")
+    sync.add_argument("--report", type=Path, metavar="PATH", help="then write the page of gong-source report to PATH")
     _add_options(sync, *_LOAD_OPTIONS)
     backfill = _command(commands, "backfill", "load a past date range, skipping what is already loaded")
     backfill.add_argument("--from", dest="start", required=True, metavar="TIME", help="start, inclusive: 2024-01-01")
@@ -122,10 +122,17 @@ def _add_verify(commands: Any) -> None:
 def _add_report(commands: Any) -> None:
     report = _command(commands, "report", "write a page: can the data be trusted, what happens in the calls")
     report.add_argument(
-        "--output", type=Path, default=Path("gong_report.html"), metavar="PATH", help="default: ./gong_report.html"
+        "--output",
+        type=Path,
+        default=Path("gong_report.html"),
+        metavar="PATH",
+        help="the file to write (default: ./gong_report.html)",
     )
-    report.add_argument("--names", action="store_true", help="with the names of the busiest hosts")
-    _add_options(report, "--resources", *_TARGET_OPTIONS, "--workspace-id")
+    report.add_argument("--names", action="store_true", help="show the names of the busiest hosts")
+    report.add_argument(
+        "--resources", metavar="NAMES", help="resources to show, with commas between them (default: all)"
+    )
+    _add_options(report, *_TARGET_OPTIONS, "--workspace-id")
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:

@@ -243,7 +243,7 @@ def demo_text(result: DemoResult, page: Path | None) -> str:
         [
             *lines,
             "",
-            f"The report:   python -m webbrowser {page.as_uri()}"
+            f"The report:   python3 -m webbrowser {page.as_uri()}"
             if page
             else "The report:   pip install 'gong-source[report]', and run this again",
             f'Look around:  python -c "{look}"',

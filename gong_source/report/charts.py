@@ -29,9 +29,7 @@ _PLOT = 262
 _COLOURS = {
     "ink": "#010203",
     "faint": "#010204",
-    "line": "#010205",
     "main": "#010206",
-    "second": "#010207",
     "good": "#010208",
     "fine": "#010209",
     "open": "#01020a",
@@ -100,8 +98,8 @@ def calendar(plural: str, days: Sequence[Day]) -> Chart:
     drawn = _drawn(
         cells,
         _SQUARES,
-        x=_field("day", "ordinal", axis={"labelAngle": 0, "values": [1, 5, 10, 15, 20, 25, 30]}),
-        y=_field("month", "ordinal", sort="descending"),
+        x=_along("day", "ordinal", axis={"labelAngle": 0, "values": [1, 5, 10, 15, 20, 25, 30]}),
+        y=_along("month", "ordinal", sort="descending"),
         color={
             **_field("state", "nominal", scale=colours),
             "legend": {"title": None, "orient": "top", "columns": 2, "symbolType": "square"},
@@ -119,13 +117,13 @@ def requests(days: Mapping[date, int], budget: int, since: date, until: date) ->
     bars = _drawn(
         cells,
         {"type": "bar", "color": _COLOURS["main"], "size": 6},
-        x=_field("day", "temporal", scale=scale, axis={"format": "%d %b", "tickCount": 5, "labelAngle": 0}),
-        y=_field("requests", "quantitative", axis=_COUNTS),
+        x=_along("day", "temporal", scale=scale, axis={"format": "%d %b", "tickCount": 5, "labelAngle": 0}),
+        y=_along("requests", "quantitative", axis=_COUNTS),
     )
     line = _drawn(
         [{"budget": budget}],
         {"type": "rule", "color": _COLOURS["bad"], "strokeDash": [4, 3]},
-        y=_field("budget", "quantitative"),
+        y=_along("budget", "quantitative"),
     )
     most = max(days.values(), default=0)
     near = most * 20 >= budget  # otherwise the line of the budget would press the bars flat
@@ -138,8 +136,8 @@ def late(plural: str, days: Mapping[int, int], lookback: float) -> Chart:
     drawn = _drawn(
         [{"days": day, "records": number} for day, number in sorted(days.items())],
         _BARS,
-        x=_field("days", "ordinal", title="days after the call", axis={"labelAngle": 0, "labelOverlap": True}),
-        y=_field("records", "quantitative", axis=_COUNTS),
+        x=_along("days", "ordinal", title="days after the call", axis={"labelAngle": 0, "labelOverlap": True}),
+        y=_along("records", "quantitative", axis=_COUNTS),
     )
     said = (
         f"{sum(days.values()):,} {plural} of the last 90 days were not there when their time was first fetched; the"
@@ -154,13 +152,13 @@ def weekly(title: str, unit: str, numbers: Mapping[date, float]) -> Chart:
     drawn = _drawn(
         [{"week": str(week), "number": number} for week, number in sorted(numbers.items())],
         {**_BARS, "size": max(1.5, min(12, 220 / weeks))},
-        x=_field(
+        x=_along(
             "week",
             "temporal",
             scale={"type": "utc"},
             axis={"format": "%d %b" if weeks < 26 else "%b %Y", "tickCount": 4, "labelAngle": 0, "labelOverlap": True},
         ),
-        y=_field("number", "quantitative", axis=_COUNTS if unit == "calls" else {"tickCount": 4, "format": ",.2~f"}),
+        y=_along("number", "quantitative", axis=_COUNTS if unit == "calls" else {"tickCount": 4, "format": ",.2~f"}),
     )
     best = max(numbers, key=lambda week: numbers[week])
     said = (
@@ -175,8 +173,8 @@ def week_hours(hours: Mapping[tuple[int, int], int], zone: str) -> Chart:
     drawn = _drawn(
         [{"day": _WEEKDAYS[day], "hour": hour, "calls": number} for (day, hour), number in hours.items()],
         _SQUARES,
-        x=_field("hour", "ordinal", scale={"domain": [*range(24)]}, axis={"labelAngle": 0, "values": [0, 6, 12, 18]}),
-        y=_field("day", "ordinal", sort=_WEEKDAYS, scale={"domain": _WEEKDAYS}),
+        x=_along("hour", "ordinal", scale={"domain": [*range(24)]}, axis={"labelAngle": 0, "values": [0, 6, 12, 18]}),
+        y=_along("day", "ordinal", sort=_WEEKDAYS, scale={"domain": _WEEKDAYS}),
         color={
             **_field("calls", "quantitative", scale={"type": "quantize", "range": _HEAT}),
             "legend": {"title": "calls", "orient": "top", "direction": "horizontal", "format": ",.0f"},
@@ -196,8 +194,8 @@ def named(title: str, numbers: Sequence[tuple[str, int]]) -> Chart:
     """The calls under each name, in the given order."""
     cells = [{"name": name, "number": number} for name, number in numbers]
     room = {"domain": [0, max(number for _, number in numbers) * 1.25]}  # for the number behind a bar
-    y = _field("name", "nominal", sort=None, axis={"labelLimit": 110})
-    x = {**_field("number", "quantitative", scale=room), "axis": None}
+    y = _along("name", "nominal", sort=None, axis={"labelLimit": 110})
+    x = _field("number", "quantitative", scale=room, axis=None)
     bars = _drawn(cells, _BARS, x=x, y=y)
     labels = _drawn(
         cells,
@@ -223,16 +221,17 @@ def _shown(number: float) -> str:
     return f"{number:,.1f}" if number < 10 and number != int(number) else f"{number:,.0f}"
 
 
-def _field(name: str, kind: str, *, axis: Specification | None = None, **more: Any) -> Specification:
-    return {"field": name, "type": kind, "title": None, "axis": {**_AXIS, **(axis or {})}, **more}
+def _field(name: str, kind: str, **more: Any) -> Specification:
+    return {"field": name, "type": kind, "title": None, **more}
+
+
+def _along(name: str, kind: str, *, axis: Specification | None = None, **more: Any) -> Specification:
+    """A field along an axis."""
+    return _field(name, kind, axis={**_AXIS, **(axis or {})}, **more)
 
 
 def _drawn(cells: Sequence[Specification], mark: Specification, **encoding: Specification) -> Specification:
-    channels = {
-        name: {key: value for key, value in channel.items() if key != "axis" or name in {"x", "y"}}
-        for name, channel in encoding.items()
-    }
-    return {"data": {"values": [*cells]}, "mark": mark, "encoding": channels}
+    return {"data": {"values": [*cells]}, "mark": mark, "encoding": encoding}
 
 
 def _chart(title: str, said: str, drawn: Specification, *, height: Any, width: int = _PLOT) -> Chart:

@@ -56,6 +56,12 @@ def trouble(serve: Serve, settings_for: SettingsFor) -> None:
     sync(settings=settings)
 
 
+def use(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets the key and the address of the simulator for the commands."""
+    for name, value in (("ACCESS_KEY", "key"), ("ACCESS_KEY_SECRET", "secret"), ("BASE_URL", simulator.base_url)):
+        monkeypatch.setenv(f"SOURCES__GONG__CREDENTIALS__{name}", value)
+
+
 def facts_of(target: Target, **settings: str) -> Facts:
     """What the report gathers."""
     chosen = resolve_without_key(resources="all", **settings)
@@ -138,8 +144,7 @@ def test_sync_writes_the_page_after_each_run_also_after_a_failed_one(
 ) -> None:
     """`sync --report` replaces the page in one step; no other file stays."""
     simulator = serve(Tenant.generate(20, start=days_ago(4), end=END, seed=6, users=4))
-    for name, value in (("ACCESS_KEY", "key"), ("ACCESS_KEY_SECRET", "secret"), ("BASE_URL", simulator.base_url)):
-        monkeypatch.setenv(f"SOURCES__GONG__CREDENTIALS__{name}", value)
+    use(simulator, monkeypatch)
     folder = Path("pages")
     folder.mkdir()
 
@@ -166,8 +171,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_else(
 ) -> None:
     """One line, exit code 2, and no request."""
     simulator = serve(Tenant())
-    for name, value in (("ACCESS_KEY", "key"), ("ACCESS_KEY_SECRET", "secret"), ("BASE_URL", simulator.base_url)):
-        monkeypatch.setenv(f"SOURCES__GONG__CREDENTIALS__{name}", value)
+    use(simulator, monkeypatch)
 
     assert main([*arguments, path]) == 2
 
@@ -196,8 +200,7 @@ def test_a_published_copy_can_be_reported(
 ) -> None:
     """A copy has other names for file and database; views and report work on it."""
     simulator = serve(Tenant.generate(20, start=days_ago(4), end=END, seed=6, users=4))
-    for name, value in (("ACCESS_KEY", "key"), ("ACCESS_KEY_SECRET", "secret"), ("BASE_URL", simulator.base_url)):
-        monkeypatch.setenv(f"SOURCES__GONG__CREDENTIALS__{name}", value)
+    use(simulator, monkeypatch)
     assert main(["sync", "--resources", "all", "--publish", "for_readers.duckdb"]) == 0
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(Path("for_readers.duckdb").resolve()))
     sent = len(simulator.requests)

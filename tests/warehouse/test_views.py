@@ -51,13 +51,14 @@ def a_tenant() -> Tenant:
         }
         shown = started if number % 5 else None
         tenant.add(Call(str(10**17 + number), started=shown, scheduled=started - timedelta(minutes=3), fields=fields))
-    first, second, third, fourth, fifth, *_rest = tenant.users.ids
+    first, second, third, fourth, fifth, sixth, *rest = tenant.users.ids
     tenant.users.edit(first, managerId=None, firstName="Ada", lastName=None)
     tenant.users.edit(second, managerId=first, firstName=None, lastName=None)
     tenant.users.edit(third, managerId=second)
     tenant.users.edit(fourth, managerId=fifth)  # two that manage each other
     tenant.users.edit(fifth, managerId=fourth)
-    for other in _rest:
+    tenant.users.edit(sixth, managerId=fourth)  # below them
+    for other in rest:
         tenant.users.edit(other, managerId="8888888")  # whom Gong does not list
     return tenant
 
