@@ -8,8 +8,22 @@ It uses the standard library alone and shares no code with the source, so it can
 
 from gong_source.simulator.behaviour import Settings
 from gong_source.simulator.call import ABSENT, Call
+from gong_source.simulator.detail import EVERYTHING
 from gong_source.simulator.faults import Fault
 from gong_source.simulator.server import Request, Simulator
+from gong_source.simulator.sizes import LIFELIKE, SMALL, Content
 from gong_source.simulator.tenant import Tenant
 
-__all__ = ["ABSENT", "Call", "Fault", "Request", "Settings", "Simulator", "Tenant"]
+__all__ = [
+    "ABSENT",
+    "EVERYTHING",
+    "LIFELIKE",
+    "SMALL",
+    "Call",
+    "Content",
+    "Fault",
+    "Request",
+    "Settings",
+    "Simulator",
+    "Tenant",
+]

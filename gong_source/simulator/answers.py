@@ -2,7 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+# One encoder for all: json.dumps with options builds a new one each time.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
@@ -57,4 +60,7 @@ class Refusal(Exception):
 
 def dump(value: Any) -> bytes:
     """Return compact JSON as UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        return _encode(value).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
+        return json.dumps(value, separators=(",", ":")).encode()

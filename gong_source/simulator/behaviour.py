@@ -7,6 +7,7 @@ from typing import Literal
 from gong_source.simulator.call import Rule
 
 WhenEmpty = Literal["not_found", "empty_list"]
+FilingRule = Literal["documented", "scheduled", "started", "same"]
 
 
 def _says(text: str) -> dict[str, str]:
@@ -40,8 +41,21 @@ class Settings:
     )
 
     rule: Rule = field(default="documented", metadata=_says("time by which GET /v2/calls files a call"))
-    extensive_rule: Literal["documented", "scheduled", "started", "same"] = field(
-        default="same", metadata=_says("time by which POST /v2/calls/extensive files a call; same = as GET /v2/calls")
+    extensive_rule: FilingRule = field(
+        default="started",
+        metadata=_says("time by which POST /v2/calls/extensive files a call; same = as GET /v2/calls"),
+    )
+    transcript_rule: FilingRule = field(
+        default="started",
+        metadata=_says("time by which POST /v2/calls/transcript files a call; same = as GET /v2/calls"),
+    )
+    extensive_lag_seconds: float = field(
+        default=0.0,
+        metadata=_says("POST /v2/calls/extensive has a call so long after it became available in the other lists"),
+    )
+    most_call_ids: int = field(default=100, metadata=_says("callIds allowed in one request"))
+    transcript_totals: Literal["calls", "transcripts"] = field(
+        default="calls", metadata=_says("what totalRecords of POST /v2/calls/transcript counts")
     )
     order: Literal["ascending", "descending"] = field(
         default="ascending", metadata=_says("order of calls by time and id")
@@ -106,6 +120,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.page_size < 1:
             raise ValueError("page_size must be at least 1")
+        if self.most_call_ids < 1:
+            raise ValueError("most_call_ids must be at least 1")
         if not 0 <= self.visible_share <= 1:
             raise ValueError("visible_share must be between 0 and 1")
         if self.requests_per_second is not None and self.requests_per_second <= 0:

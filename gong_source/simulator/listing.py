@@ -1,7 +1,7 @@
 """Lists filtered calls page by page, by position and not by offset."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,7 +9,8 @@ from gong_source.simulator.answers import Refusal
 from gong_source.simulator.behaviour import Settings
 from gong_source.simulator.cursor import CursorError, Position, read
 from gong_source.simulator.index import Index, id_of, key_of, micros_of
-from gong_source.simulator.tenant import Tenant, View
+from gong_source.simulator.tenant import Tenant
+from gong_source.simulator.view import View
 
 
 @dataclass(slots=True)
@@ -25,28 +26,42 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One page: the JSON of its calls, the total that it reports, and where the listing continues, if it does."""
+    """One page: where its calls are in the index, the total that it reports, and where the listing continues."""
 
-    rows: list[bytes]
+    index: Index
+    positions: Sequence[int]
     total: int
     next: Position | None
+
+    @property
+    def numbers(self) -> list[int]:
+        """The ids of the calls on the page."""
+        keys = self.index.keys
+        return [id_of(keys[at]) for at in self.positions]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A listing of the calls that a filter wants. `now` is unix seconds; `again` rows come a second time."""
+    """A listing of the calls that a filter wants. `now` is unix seconds; `again` rows come a second time.
+
+    The list has a new call `lag` seconds later than others do, and never a call that it `lacks`; such a call
+    counts in the total if `counts_lacking`.
+    """
 
     tenant: Tenant
     settings: Settings
     now: float
     wanted: Filter
     again: int = 0
+    lag: float = 0.0
+    lacks: Callable[[int], bool] | None = None
+    counts_lacking: bool = True
 
     def step(self, position: Position | None) -> Step:
         """Return the page after a position, or the first one; hold the tenant's lock."""
         index = self._index()
         low, high = index.span(self.wanted.start, self.wanted.end)
-        total = position.total if position else self._total(high - low)
+        total = position.total if position else self._total(index.keys[low:high])
         descending = self.settings.order == "descending"
         if position is not None:
             key = key_of(position.micros or 0, position.row_id)
@@ -62,15 +77,29 @@ class Listing:
             following = following_position(
                 last=(id_of(last), micros_of(last)), total=total, before=position, expires=expires
             )
-        if self.tenant.has_pending:
+        if self._has_holes:
             positions = [at for at in positions if not self._hidden(index.keys[at])]
-        return Step(self._rows(index, positions), total, following)
+        return Step(index, positions, total, following)
+
+    def rows(self, step: Step) -> list[bytes]:
+        """Return the JSON of the calls on a page; hold the tenant's lock."""
+        index, rows = step.index, []
+        for at in step.positions:
+            row = index.rows[at]
+            if row is None:
+                row = index.rows[at] = self.tenant.rendered(id_of(index.keys[at]))
+            rows.append(row)
+        return rows
+
+    @property
+    def _has_holes(self) -> bool:
+        return self.tenant.has_pending or self.lacks is not None
 
     def _cut(self, keys: Sequence[int], low: int, high: int) -> tuple[Sequence[int], bool]:
         """Return the positions of one page in the order of the listing, and whether more follow."""
         size = self.settings.page_size
         order = range(high - 1, low - 1, -1) if self.settings.order == "descending" else range(low, high)
-        if self.settings.short_pages or not self.tenant.has_pending:
+        if self.settings.short_pages or not self._has_holes:
             return order[:size], len(order) > size
         shown: list[int] = []
         for at in order:
@@ -80,28 +109,22 @@ class Listing:
                 shown.append(at)
         return shown, False
 
-    def _rows(self, index: Index, positions: Sequence[int]) -> list[bytes]:
-        rows: list[bytes] = []
-        for at in positions:
-            row = index.rows[at]
-            if row is None:
-                row = index.rows[at] = self.tenant.rendered(id_of(index.keys[at]))
-            rows.append(row)
-        return rows
-
     def _hidden(self, key: int) -> bool:
-        return self.tenant.has_pending and self.tenant.hidden(id_of(key), self.now)
+        return self._awaited(key) or (self.lacks is not None and self.lacks(id_of(key)))
 
-    def _total(self, counted: int) -> int:
+    def _awaited(self, key: int) -> bool:
+        return self.tenant.has_pending and self.tenant.hidden(id_of(key), self.now - self.lag)
+
+    def _total(self, keys: Sequence[int]) -> int:
+        if self.lacks is not None and not self.counts_lacking:
+            keys = [key for key in keys if not self.lacks(id_of(key))]
         if self.settings.totals_run_ahead or not self.tenant.has_pending:
-            return counted
-        if self.wanted.call_ids is not None or self.wanted.user_ids is not None:
-            index = self._index()
-            low, high = index.span(self.wanted.start, self.wanted.end)
-            return sum(1 for key in index.keys[low:high] if not self._hidden(key))
+            return len(keys)
+        if self.wanted.call_ids is not None or self.wanted.user_ids is not None or self.lacks is not None:
+            return sum(1 for key in keys if not self._awaited(key))
         pending = self.tenant.index(self.wanted.view._replace(pending_only=True))
         low, high = pending.span(self.wanted.start, self.wanted.end)
-        return counted - sum(1 for key in pending.keys[low:high] if self._hidden(key))
+        return len(keys) - sum(1 for key in pending.keys[low:high] if self._awaited(key))
 
     def _index(self) -> Index:
         index = self.tenant.index(self.wanted.view)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import accumulate
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 from gong_source.simulator.call import Call, from_micros, to_micros
@@ -46,6 +46,21 @@ class Plan:
     processing_seconds: float | None = None
     late_share: float = 0.0
     late_seconds: float = 5 * 86_400.0
+
+
+class Drawing(TypedDict, total=False):
+    """How `Tenant.generate` draws calls, beyond their number and range; the defaults are those of `Plan`."""
+
+    shape: Shape
+    conference_share: float
+    gap_seconds: float
+    long_gap_share: float
+    fractions: bool
+    unknown_fields: bool
+    wild: bool
+    processing_seconds: float | None
+    late_share: float
+    late_seconds: float
 
 
 class Recipe:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
@@ -16,6 +16,7 @@ from gong_source.simulator.call import Rendering
 from gong_source.simulator.faults import Fault
 from gong_source.simulator.recipe import Plan
 from gong_source.simulator.server import Simulator
+from gong_source.simulator.sizes import LIFELIKE, SMALL, Content
 from gong_source.simulator.tenant import Tenant
 
 _NO_OPTION: Final = frozenset({"clock"})
@@ -31,6 +32,26 @@ _DRAWING: Final = {
     "late_share": "share of calls that become available later still",
     "late_seconds": "longest lateness of those",
 }
+_PRESETS: Final = {"lifelike": LIFELIKE, "small": SMALL}
+_CONTENT: Final = {
+    "parties": "parties of a call",
+    "trackers": "trackers of the tenant",
+    "tracker_hits": "trackers with a mention in a call",
+    "topics": "topics of the tenant",
+    "outline_items": "items in the outline of a call",
+    "highlights": "items in the highlights of a call",
+    "key_points": "key points of a call",
+    "comments": "comments on a call that has some",
+    "crm_fields": "fields of a CRM object",
+    "sentences": "sentences in a transcript",
+    "spread": "how far these counts vary, from 0 to 1",
+    "absent": "blocks of content that the tenant does not have",
+    "transcript_seconds": "wait from a call to its transcript",
+    "content_seconds": "wait from a call to its brief, outline, trackers and so on",
+    "late_content_share": "share of calls that wait longer for both",
+    "late_content_seconds": "longest further wait of those",
+    "without_transcript_share": "share of calls that never get a transcript",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=_up_to(65535), default=0, help="port to listen on; 0 = any that is free (default: 0)"
     )
     _add_tenant_arguments(parser.add_argument_group("calls"))
+    _add_content_arguments(parser.add_argument_group("content of calls"))
     settings = parser.add_argument_group("behaviour of the API")
     hints = get_type_hints(Settings)
     for setting in fields(Settings):
@@ -124,6 +146,28 @@ def _add_tenant_arguments(group: "argparse._ArgumentGroup") -> None:
         )
 
 
+def _add_content_arguments(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--content",
+        choices=tuple(_PRESETS),
+        default="lifelike",
+        help="how much the calls contain, but for the sizes that follow (default: %(default)s)",
+    )
+    hints = get_type_hints(Content)
+    for name, text in _CONTENT.items():
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            help=f"{text} (lifelike: {_show(getattr(LIFELIKE, name))}, small: {_show(getattr(SMALL, name))})",
+            **_how_to_parse(hints[name]),
+        )
+
+
+def content_of(args: argparse.Namespace) -> Content:
+    """Return the sizes that the options name."""
+    given = {name: getattr(args, name) for name in _CONTENT if getattr(args, name) is not None}
+    return replace(_PRESETS[args.content], **given)
+
+
 def _tenant(args: argparse.Namespace) -> Tenant:
     # Typed loosely: the options were made from the same names.
     drawing: Any = {name: getattr(args, name) for name in _DRAWING}
@@ -136,6 +180,7 @@ def _tenant(args: argparse.Namespace) -> Tenant:
         rendering=args.rendering,
         users=args.users,
         workspaces=args.workspaces,
+        content=content_of(args),
         **drawing,
     )
 
@@ -161,7 +206,7 @@ def _how_to_parse(hint: Any) -> dict[str, Any]:
 
 
 def _show(default: Any) -> str:
-    if default is None or default == {}:
+    if default in (None, {}, frozenset()):
         return "none"
     return ",".join(sorted(default)) if isinstance(default, frozenset) else str(default)
 

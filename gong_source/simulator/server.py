@@ -14,8 +14,9 @@ from typing import Any, Final, Self
 from urllib.parse import unquote, unquote_plus
 
 from gong_source.simulator.answers import Page, Refusal, Single
+from gong_source.simulator.asking import Ask
 from gong_source.simulator.behaviour import Settings
-from gong_source.simulator.endpoints import Ask, find
+from gong_source.simulator.endpoints import find
 from gong_source.simulator.faults import Fault, FaultKind, FaultPlan
 from gong_source.simulator.limits import Limits
 from gong_source.simulator.listing import EXPIRED
@@ -310,7 +311,8 @@ def _damaged(answer: Page | Single, struck: Struck, cursor: str | None, request_
         answer.rows = []
     if "record_without_id" in struck and answer.rows:
         row = json.loads(answer.rows[0])
-        del row.get("metaData", row)["id"]
+        for name in ("id", "callId"):
+            row.get("metaData", row).pop(name, None)
         answer.rows[0] = json.dumps(row).encode()
     return answer.body(request_id, with_list="missing_list_key" not in struck)
 

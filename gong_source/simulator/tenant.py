@@ -4,49 +4,25 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from threading import RLock
-from typing import Any, Final, NamedTuple, TypedDict, Unpack
+from typing import Any, Final, Unpack
 from zoneinfo import ZoneInfo
 
 from gong_source.simulator.call import Call, Rendering, Rule, effective_time, render, to_micros
+from gong_source.simulator.contents import CallContents
 from gong_source.simulator.directory import Directory
 from gong_source.simulator.index import Index, id_of, key_of
+from gong_source.simulator.people import Facts
 from gong_source.simulator.phrases import DEFAULT_LABEL, draw, make_users, make_workspaces
-from gong_source.simulator.recipe import Plan, Recipe, Shape
+from gong_source.simulator.recipe import Drawing, Plan, Recipe
+from gong_source.simulator.sizes import LIFELIKE, Content
+from gong_source.simulator.view import View
 
 _KEEP: Final = object()
 _ID_DIGITS: Final = 20
 
 
-class View(NamedTuple):
-    """Which calls a list is cut from: filed by `rule`, in one workspace or all, as far as the key sees."""
-
-    rule: Rule
-    workspace_id: str | None = None
-    visible_share: float = 1.0
-    pending_only: bool = False
-
-    def admits(self, number: int) -> bool:
-        """Return whether the key sees the call with that id."""
-        return self.visible_share >= 1 or draw(1, number) < self.visible_share * 2**64
-
-
-class Drawing(TypedDict, total=False):
-    """How `Tenant.generate` draws calls, beyond their number and range; the defaults are those of `Plan`."""
-
-    shape: Shape
-    conference_share: float
-    gap_seconds: float
-    long_gap_share: float
-    fractions: bool
-    unknown_fields: bool
-    wild: bool
-    processing_seconds: float | None
-    late_share: float
-    late_seconds: float
-
-
-class Tenant:
-    """All calls of one company, its users and its workspaces.
+class Tenant(CallContents):
+    """All calls of one company with their content, its users and its workspaces.
 
     `label` is the name of the tenant's hosts; tenants with different labels have different workspaces and users.
     Change calls through the methods, which keep every list in order; what `calls` hands out are copies. Safe
@@ -62,13 +38,16 @@ class Tenant:
         users: int = 25,
         workspaces: int = 1,
         label: str = DEFAULT_LABEL,
+        content: Content = LIFELIKE,
     ) -> None:
         self.time_zone = time_zone
         self.rendering = rendering
         self.lock = RLock()
         self._zone = ZoneInfo(time_zone)
         self.label = label
-        self.users = Directory(make_users(users, self._zone, label))
+        people = make_users(users, self._zone, label)
+        super().__init__(content, people)
+        self.users = Directory(people)
         self.workspaces = Directory(make_workspaces(workspaces, label))
         self._recipe: Recipe | None = None
         # Each call is in exactly one of these, by id: its number in the recipe, or the call itself.
@@ -94,6 +73,7 @@ class Tenant:
         users: int = 25,
         workspaces: int = 1,
         label: str = DEFAULT_LABEL,
+        content: Content = LIFELIKE,
         **drawing: Unpack[Drawing],
     ) -> "Tenant":
         """Return a tenant whose calls depend only on the arguments; every time lies in [start, end).
@@ -103,10 +83,13 @@ class Tenant:
         `scheduled` and `started` (some start early), and `long_gap_share` of gaps of one to three days;
         `fractions` of a second or not; `unknown_fields`; `wild` (nulls everywhere but `id`, unknown enum
         values, awkward titles, 20-digit ids); `processing_seconds` until a call becomes available, with
-        `late_share` of calls up to `late_seconds` later.
+        `late_share` of calls up to `late_seconds` later. `content` is how much the calls contain: LIFELIKE,
+        SMALL, or sizes of your own.
         """
         plan = Plan(calls=calls, start=start, end=end, seed=seed, time_zone=time_zone, **drawing)
-        tenant = cls(time_zone=time_zone, rendering=rendering, users=users, workspaces=workspaces, label=label)
+        tenant = cls(
+            time_zone=time_zone, rendering=rendering, users=users, workspaces=workspaces, label=label, content=content
+        )
         recipe = Recipe(plan, tenant.user_ids, tenant.workspace_ids, label)
         tenant._recipe = recipe
         tenant._drawn = {call_id: number for number, call_id in enumerate(recipe.ids)}
@@ -219,6 +202,31 @@ class Tenant:
                 return self._recipe.call(self._drawn[number])
         return None
 
+    def facts(self, number: int) -> Facts:
+        """Return what the content of a call depends on; raise KeyError if there is no such call."""
+        call = self.find(str(number))
+        if call is None:
+            raise KeyError(str(number))
+        host, moment = call.fields.get("primaryUserId"), effective_time(call, "documented")
+        return Facts(
+            number=number,
+            host_id=host if isinstance(host, str) else None,
+            is_internal=call.fields.get("scope") == "Internal",
+            has_video=call.fields.get("media") == "Video",
+            micros=None if moment is None else to_micros(moment),
+            zone=self._zone_of(number),
+        )
+
+    def came_at(self, number: int) -> float:
+        """Return the unix seconds from which the call is listed, or of the time that files it; hold `lock`."""
+        if number in self._own:
+            call = self._own[number]
+            filed = effective_time(call, "documented")
+            return call.available_at or (0.0 if filed is None else filed.timestamp())
+        assert self._recipe is not None
+        drawn = self._drawn[number]
+        return self._recipe.available_at(drawn) or self._recipe.micros(drawn, "documented") / 1_000_000
+
     def rendered(self, number: int) -> bytes:
         """Return the JSON of the call with that id; hold `lock`."""
         row = self._rendered.get(number)
@@ -228,8 +236,7 @@ class Tenant:
                 call = self._recipe.call(self._drawn[number])
             if call is None:
                 raise KeyError(number)
-            in_utc = self.rendering == "utc" or (self.rendering == "mixed" and draw(0, number) & 1 == 1)
-            row = self._rendered[number] = render(call, None if in_utc else self._zone)
+            row = self._rendered[number] = render(call, self._zone_of(number))
         return row
 
     def hidden(self, number: int, now: float) -> bool:
@@ -274,6 +281,10 @@ class Tenant:
             return None
         return key_of(micros, number)
 
+    def _zone_of(self, number: int) -> ZoneInfo | None:
+        in_utc = self.rendering == "utc" or (self.rendering == "mixed" and draw(0, number) & 1 == 1)
+        return None if in_utc else self._zone
+
     def _take(self, call_id: str) -> Call:
         """Take a call out of every list and return it."""
         call = self.find(call_id)
@@ -285,6 +296,7 @@ class Tenant:
             if key is not None:
                 index.discard(key)
         self._rendered.pop(number, None)
+        self.forget_rows(number)
         self._pending.discard(number)
         self._drawn.pop(number, None)
         self._own.pop(number, None)

@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from gong_source.simulator import ABSENT, Call, Fault, Settings, Simulator, Tenant
-from gong_source.simulator.serve import add_arguments
+from gong_source.simulator import ABSENT, LIFELIKE, SMALL, Call, Content, Fault, Settings, Simulator, Tenant
+from gong_source.simulator.serve import add_arguments, content_of
 from gong_source.simulator.serve import serve as serve_command
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -519,6 +519,7 @@ def test_call_by_id(gong: Client) -> None:
 
 def test_extensive_pages_by_the_cursor_in_the_body(gong: Client) -> None:
     """The cursor counts in the JSON body; in the query it is ignored, and the first page comes again."""
+    change(gong, extensive_rule="same")
     first = gong.post({"filter": {}, "cursor": None}).json()
     cursor = first["records"]["cursor"]
     again = gong.post({"filter": {}}, cursor=cursor).json()
@@ -532,10 +533,11 @@ def test_extensive_pages_by_the_cursor_in_the_body(gong: Client) -> None:
 def test_extensive_shows_what_is_asked_for(gong: Client) -> None:
     """`metaData` is the row of the list; parties and content come when selected."""
     call = gong.post({"filter": {}}).json()["calls"][0]
-    assert call == {"metaData": gong.simulator.tenant.served(call["metaData"]["id"]), "context": []}
+    assert call == {"metaData": gong.simulator.tenant.served(call["metaData"]["id"])}
     selector = {"exposedFields": {"parties": True, "content": {"brief": True}}}
     call = gong.post({"filter": {}, "contentSelector": selector}).json()["calls"][0]
-    assert len(call["parties"]) == 2
+    assert call == gong.simulator.tenant.served_details(call["metaData"]["id"], selector)
+    assert set(call) == {"metaData", "parties", "content"}
     assert list(call["content"]) == ["brief"]
 
 
@@ -1003,7 +1005,9 @@ def test_clients_that_come_while_it_stops_leave_nothing_open() -> None:
                     client.recv(1)
 
 
-@pytest.mark.parametrize("wrong", [{"page_size": 0}, {"visible_share": 2.0}, {"requests_per_second": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"page_size": 0}, {"most_call_ids": 0}, {"visible_share": 2.0}, {"requests_per_second": 0.0}]
+)
 def test_settings_refuse_nonsense(wrong: dict[str, Any]) -> None:
     """Settings out of their range are a ValueError that names the setting."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -1034,6 +1038,9 @@ def test_serve_prints_the_environment_and_stops_at_a_signal() -> None:
     assert environment["SOURCES__GONG__CREDENTIALS__ACCESS_KEY"] == "key"
     assert environment["SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET"] == "secret"
     assert environment["SOURCES__GONG__START_DATE"] == "2024-03-01T00:00:00Z"
+
+
+NUMBERS = [field for field in dataclasses.fields(Content) if field.name != "absent"]
 
 
 def parse(*options: str) -> argparse.Namespace:
@@ -1068,6 +1075,16 @@ def test_options_are_parsed() -> None:
     assert (options.requests_per_second, options.daily_quota, options.short_pages) == (None, 5, False)
     assert (options.scopes, options.bearer_tokens) == (frozenset({"a", "b"}), {"x": 12.0, "y": None})
     assert options.faults == [Fault(kind="status", numbers=range(2, 4), status=503, probability=0.5, text="no")]
+
+
+def test_every_size_of_content_is_an_option() -> None:
+    """`--content` names the sizes to begin with, and each field of `Content` has an option that changes it."""
+    assert content_of(parse()) == LIFELIKE
+    options = [f"--{field.name.replace('_', '-')}={2 if field.type is int else 0.5}" for field in NUMBERS]
+    changed = content_of(parse("--content=small", "--absent=video,structure", *options))
+    expected = {field.name: 2 if field.type is int else 0.5 for field in NUMBERS}
+    assert changed == Content(**expected, absent=frozenset({"video", "structure"}))
+    assert content_of(parse("--content=small", "--sentences=0")) == dataclasses.replace(SMALL, sentences=0)
 
 
 @pytest.mark.parametrize("fault", ["explode", "status,colour=1"])
