@@ -7,6 +7,7 @@ A column holds the values that fit its type exactly. A value that does not fit, 
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,12 +19,14 @@ import pyarrow.compute as pc
 
 from gong_source.errors import RecordError
 from gong_source.resources.declare import LOAD_ID_COLUMN, Column, Table
+from gong_source.resources.lists import nest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gong_source.api.client import Page
     from gong_source.resources.declare import Resource
+    from gong_source.resources.lists import Fields
 
 ARROW_TYPES = {
     "text": pa.string(),
@@ -44,9 +47,6 @@ _JSON = json.JSONEncoder(sort_keys=True)
 _FINER_THAN_MICROSECONDS = re.compile(r"([.,]\d{6})\d+")
 _LARGEST_EXACT_FLOAT = 2.0**63
 _DOES_NOT_FIT = (TypeError, ValueError, OverflowError, pa.ArrowException)
-
-# A field's column, or for an object the same for each of its fields.
-_Fields = dict[str, "Column | _Fields"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _exact(resource: Resource, pages: Iterable[Page]) -> list[dict[str, Any]]:
             record_id = record.get(id_field) if isinstance(record, dict) else None
             if type(record_id) is int:
                 record_id = str(record_id)
-            if not _is_id(record_id):
+            if not is_id(record_id):
                 raise RecordError(
                     f"{resource.singular} {position + 1} of a page has no usable id: {encode(record_id)[:80]}"
                     f" (Gong's request id: {page.request_id}). Nothing from the same {_fetched_as(resource)} is loaded;"
@@ -119,23 +119,14 @@ def _fetched_as(resource: Resource) -> str:
     return "window" if resource.windowed else "list"
 
 
-def _is_id(value: object) -> bool:
+def is_id(value: object) -> bool:
+    """Whether the value can be an id: text that can be read."""
     return type(value) is str and value.isprintable() and not value.isspace() and value != ""
 
 
 @cache
-def _fields_by_name(table: Table) -> _Fields:
-    """The fields of `table` by their names; those inside an object under the name of the object."""
-    fields: _Fields = {}
-    for path, column in table.fields.items():
-        *outer, name = path.split(".")
-        level = fields
-        for part in outer:
-            inner = level.setdefault(part, {})
-            assert isinstance(inner, dict)
-            level = inner
-        level[name] = column
-    return fields
+def _fields_by_name(table: Table) -> Fields:
+    return nest(table.fields)
 
 
 @cache
@@ -157,10 +148,10 @@ def _convert_fast(table: Table, records: Sequence[Any], pages: Sequence[Page]) -
     if wire_type is None or not set(map(type, records)) <= {dict} or any(b"\\u0000" in page.body for page in pages):
         return None
     id_field = table.columns[0].field
-    if not all(_is_id(record.get(id_field)) for record in records):
+    if not all(is_id(record.get(id_field)) for record in records):
         return None
     extras = _unmapped(table, records)
-    if any(map(_may_be_inexact, extras.values())):
+    if any(map(may_be_inexact, extras.values())):
         extras = _unmapped(table, [record for page in pages for record in page.exact_records()])
     arrays = {}
     try:
@@ -175,17 +166,18 @@ def _convert_fast(table: Table, records: Sequence[Any], pages: Sequence[Page]) -
     return arrays, extras
 
 
-def _may_be_inexact(value: Any) -> bool:
+def may_be_inexact(value: Any) -> bool:
     """Whether a float in `value` may have been an integer: the fast parser makes floats of integers over 64 bits."""
-    waiting = [value]
+    waiting: list[Iterable[Any]] = [[value]]
     while waiting:
-        value = waiting.pop()
-        if type(value) is dict:
-            waiting.extend(value.values())
-        elif type(value) is list:
-            waiting.extend(value)
-        elif type(value) is float and not abs(value) < _LARGEST_EXACT_FLOAT:
-            return True
+        for inner in waiting.pop():
+            kind = type(inner)
+            if kind is dict:
+                waiting.append(inner.values())
+            elif kind is list:
+                waiting.append(inner)
+            elif kind is float and not abs(inner) < _LARGEST_EXACT_FLOAT:
+                return True
     return False
 
 
@@ -197,11 +189,11 @@ def _unmapped(table: Table, records: Sequence[dict[str, Any]]) -> dict[int, dict
     else:
         known = fields.keys()
         suspects = [(row, record) for row, record in enumerate(records) if not record.keys() <= known]
-    extras = {row: _without_column(record, fields) for row, record in suspects}
+    extras = {row: without_column(record, fields) for row, record in suspects}
     return {row: extra for row, extra in extras.items() if extra}
 
 
-def _without_column(record: dict[str, Any], fields: _Fields) -> dict[str, Any]:
+def without_column(record: dict[str, Any], fields: Fields) -> dict[str, Any]:
     """The fields of `record` that have no column, also those inside an object."""
     rest: dict[str, Any] = {}
     for name, value in record.items():
@@ -209,9 +201,11 @@ def _without_column(record: dict[str, Any], fields: _Fields) -> dict[str, Any]:
         if inner is None:
             rest[name] = value
         elif type(inner) is dict and value is not None:
-            unknown = _without_column(value, inner) if type(value) is dict else value
+            unknown = without_column(value, inner) if type(value) is dict else value
             if unknown != {}:
                 rest[name] = unknown
+        elif type(inner) is list and value is not None and type(value) is not list:
+            rest[name] = value
     return rest
 
 
@@ -220,16 +214,20 @@ def _convert_each(table: Table, records: Sequence[dict[str, Any]]) -> _Columns:
     extras = _unmapped(table, records)
     arrays = {}
     for field, column in table.fields.items():
-        wire = [_value_at(record, field) for record in records]
-        try:
-            arrays[column.name] = _to_array(wire, column)
-        except _DOES_NOT_FIT:
-            fitted = [_best_fit(value, column, extras.setdefault(row, {})) for row, value in enumerate(wire)]
-            arrays[column.name] = _to_array(fitted, column)
+        arrays[column.name] = fit([value_at(record, field) for record in records], column, extras)
     return arrays, {row: extra for row, extra in extras.items() if extra}
 
 
-def _value_at(record: dict[str, Any], path: str) -> Any:
+def fit(wire: list[Any], column: Column, extras: dict[int, dict[str, Any]]) -> pa.Array:
+    """The values as the column holds them; `extras`, by row, keeps those that do not fit."""
+    try:
+        return _to_array(wire, column)
+    except _DOES_NOT_FIT:
+        fitted = [_best_fit(value, column, extras.setdefault(row, {})) for row, value in enumerate(wire)]
+        return _to_array(fitted, column)
+
+
+def value_at(record: dict[str, Any], path: str) -> Any:
     """The value of a field; None if it, or an object around it, is missing."""
     value: Any = record
     for name in path.split("."):
@@ -268,12 +266,12 @@ def _best_fit(value: Any, column: Column, extra: dict[str, Any]) -> Any:
     """The value, or the part of it that the column can hold. In that case `extra` keeps the whole value."""
     if value is None:
         return None
-    if type(value) is int and column.type == "text":
-        return str(value)
+    if type(value) is int and column.type in {"text", "double"}:
+        return str(value) if column.type == "text" else _as_float(value, str(column.field), extra)
     try:
         _to_array([value], column)
     except _DOES_NOT_FIT:
-        _keep(value, str(column.field), extra)
+        keep(value, str(column.field), extra)
         if type(value) is str and column.type == "timestamp" and _FINER_THAN_MICROSECONDS.search(value):
             return _best_fit(_FINER_THAN_MICROSECONDS.sub(r"\1", value), column, {})
         if type(value) is not str or column.type != "text":
@@ -283,7 +281,14 @@ def _best_fit(value: Any, column: Column, extra: dict[str, Any]) -> Any:
     return value
 
 
-def _keep(value: Any, path: str, extra: dict[str, Any]) -> None:
+def _as_float(value: int, path: str, extra: dict[str, Any]) -> float | None:
+    nearest = float(str(value))  # infinite if no float is that large
+    if nearest != value:
+        keep(value, path, extra)
+    return nearest if math.isfinite(nearest) else None
+
+
+def keep(value: Any, path: str, extra: dict[str, Any]) -> None:
     """Puts `value` into `extra` at the place where Gong sent it."""
     *outer, name = path.split(".")
     for part in outer:

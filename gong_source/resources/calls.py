@@ -56,4 +56,5 @@ CALLS = Resource(
     scope="api:calls:read:basic",
     select=Instants(),
     table=_TABLE,
+    record_bytes=600,
 )

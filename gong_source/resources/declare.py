@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from gong_source.api.endpoints import Endpoint
 
-ColumnType = Literal["text", "timestamp", "bigint", "double", "bool", "json"]
+ColumnType = Literal["text", "timestamp", "bigint", "double", "bool", "json", "pairs"]
 
+# The last column of a child table.
+TOMBSTONE = "is_tombstone"
 # dlt adds this column to every table: the load in which the row last changed.
 LOAD_ID_COLUMN = "_dlt_load_id"
 
@@ -24,7 +26,10 @@ class Column:
 
     `field` is the field of Gong's answer that fills the column, with a dot before the name of a field inside an object:
     `settings.emailsImported`. None: this package computes the value. A column of type `json` holds a list or an object
-    as JSON text.
+    as JSON text. One of type `pairs` holds a list of objects with `name` and `value` as one JSON object.
+
+    Two forms pick from a list: `stats[name=Patience].value` is the value of the first object in `stats` with that name,
+    and `methods[=Invitee]` says whether the list of texts has that text (null if there is no list).
     """
 
     name: str
@@ -35,7 +40,22 @@ class Column:
     @property
     def dlt_type(self) -> str:
         """The type that the column has in dlt's schema: JSON is stored as text."""
-        return "text" if self.type == "json" else self.type
+        return "text" if self.type in {"json", "pairs"} else self.type
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A list inside a record, whose elements are rows of a child table.
+
+    `path` leads to the list, where `[]` stands for each element of a list: `parties[].context[].objects[]`. `outer`
+    says which columns come from around the element: the name of the column, and the path of its value. A path that
+    ends in `[]` stands for the number of that element in its list, from 0. With `empty_too`, an object around the list
+    gives one row without own values if the list is empty or missing.
+    """
+
+    path: str
+    outer: tuple[tuple[str, str], ...] = ()
+    empty_too: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,9 @@ class Table:
     `key` names the columns of the primary key. It is empty if the first column alone is the key. `time_column` is the
     time by which people filter the table: Postgres has an index on it, and BigQuery stores the rows of each of its days
     together. `cluster_columns` are the columns by which BigQuery sorts the rows of a day.
+
+    `rows` makes it a child table: one row for each element of these lists, in Gong's order. The `field` of its columns
+    is then a field of the element. Its key is the record's id and `position`, and `tombstone` is its last column.
     """
 
     name: str
@@ -53,6 +76,17 @@ class Table:
     key: tuple[str, ...] = ()
     time_column: str | None = None
     cluster_columns: tuple[str, ...] = ()
+    rows: tuple[Rows, ...] = ()
+
+    @property
+    def is_child(self) -> bool:
+        """Whether the rows are elements of lists inside a record."""
+        return bool(self.rows)
+
+    @property
+    def parent_key(self) -> str:
+        """The name of the column with the id of the record; only for a child table."""
+        return self.primary_key[0]
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -87,6 +121,25 @@ class Instants:
 
 
 @dataclass(frozen=True, slots=True)
+class CallIds:
+    """Gong answers for the calls whose ids a request names. A run asks for the calls that are due.
+
+    `blocks` are the parts of a record that the resource reads, by their paths; empty: all. `selector` is what a request
+    sends to get them. Two resources of one endpoint share their requests.
+
+    A record without the block `awaited` is not complete: Gong may still be working on it. `changes` says that Gong
+    changes a record later, also without a trace in the call. `omits_empty` says that Gong leaves out a call for which
+    it has nothing, so that no answer means no content.
+    """
+
+    awaited: str
+    changes: bool = False
+    omits_empty: bool = False
+    blocks: tuple[str, ...] = ()
+    selector: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """No selection is possible: Gong always lists all records. Such a list is a snapshot."""
 
@@ -113,7 +166,8 @@ class Resource:
     """One of Gong's lists that is loaded.
 
     `singular` and `plural` are the words for its records in messages. `scope` is the permission in Gong that the access
-    key needs. `table` holds one row for each record. `history` is None if only the current values are kept.
+    key needs. `table` holds one row for each record, `children` the elements of the lists inside it. `history` is None
+    if only the current values are kept. `record_bytes` is about what Gong sends for a record.
     """
 
     name: str
@@ -121,14 +175,28 @@ class Resource:
     plural: str
     endpoint: Endpoint
     scope: str
-    select: Instants | Whole
+    select: Instants | CallIds | Whole
     table: Table
     history: History | None = None
+    children: tuple[Table, ...] = ()
+    record_bytes: int = 1000
 
     @property
     def windowed(self) -> bool:
         """Whether Gong lists the records of a time range."""
         return isinstance(self.select, Instants)
+
+    @property
+    def by_id(self) -> bool:
+        """Whether Gong answers for named calls."""
+        return isinstance(self.select, CallIds)
+
+    @property
+    def selection(self) -> str:
+        """In words: how Gong is asked for the records."""
+        if self.by_id:
+            return "by the ids of calls"
+        return "by time range" if self.windowed else "whole"
 
     @property
     def time_column(self) -> str:
@@ -145,7 +213,7 @@ class Resource:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The tables that the resource fills."""
-        return (self.table, *([self.history.table] if self.history else []))
+        return (self.table, *self.children, *([self.history.table] if self.history else []))
 
     def count(self, number: int) -> str:
         """The number of records in words: `1 call`, `1,234 calls`."""

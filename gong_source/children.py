@@ -1,0 +1,291 @@
+"""Records with lists of objects inside them -> one table for the records, and tables for the elements of the lists.
+
+The declarations alone say which lists become rows. What no column holds goes to `extra`: in the row of its element,
+or in the row of the record if the element has no row of its own. The key is then its place: `content.outline[2]`.
+
+A `_Level` is one list of the declarations, with its elements from all records, one after another. The records are a
+level too, with an empty path. Every column is read from a whole level at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gong_source.resources.lists import RECORDS, list_shapes, split_path
+from gong_source.rows import (
+    ARROW_TYPES,
+    ParsedRecords,
+    encode,
+    fit,
+    keep,
+    may_be_inexact,
+    value_at,
+    without_column,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from gong_source.resources.declare import Column, Resource, Table
+    from gong_source.resources.lists import Fields, ListShape
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Records with the elements of their lists: the rows of a resource's table, and those of its child tables by name.
+
+    `root` has one row for each record, `children` the rows of their elements, both in the order received. `unmapped`
+    counts the records with something in an `extra`, their own or that of an element.
+    """
+
+    root: pa.Table
+    children: dict[str, pa.Table]
+    unmapped: int
+
+
+def read_families(resource: Resource, records: Sequence[dict[str, Any]], call_times: Sequence[datetime]) -> Family:
+    """The tables of `records`, each of which has a usable id as text; `call_times` has the call time of each."""
+    return _family(resource, _read_levels(resource, records), call_times)
+
+
+def read_families_fast(
+    resource: Resource, records: Sequence[dict[str, Any]], call_times: Sequence[datetime]
+) -> Family | None:
+    """The same for records from the fast parser. None: a number may have lost digits, so parse the page exactly."""
+    levels = _read_levels(resource, records)
+    if any(map(_may_be_inexact, levels.values())):
+        return None
+    return _family(resource, levels, call_times)
+
+
+@dataclass(slots=True)
+class _Level:
+    """The elements of one list from all records; the place of an element among them is its row.
+
+    For each element, `around` is the row of the element around it, in the level of the list around, and `numbers` its
+    number in its own list. `arrays` holds the columns by their fields, `extras` by row what no column holds.
+    """
+
+    shape: ListShape
+    elements: list[Any]
+    around: pa.Array
+    numbers: pa.Array
+    arrays: dict[str, pa.Array]
+    extras: dict[int, Any]
+
+
+_Levels = dict[str, _Level]
+
+
+def _read_levels(resource: Resource, records: Sequence[dict[str, Any]]) -> _Levels:
+    levels: _Levels = {}
+    for path, shape in list_shapes(resource).items():
+        if path == RECORDS:
+            levels[path] = _read_level(shape, [list(records)])
+        else:
+            around, inside = split_path(path)
+            levels[path] = _read_level(shape, _lists(levels[around].elements, inside, empty_too=shape.empty_too))
+    for level in levels.values():
+        _pick(levels, level)
+    return levels
+
+
+def _lists(elements: list[Any], path: str, *, empty_too: bool) -> list[list[Any]]:
+    """The list at `path` in each element; with `empty_too`, `{}` stands for no element of an object."""
+    lists = [value if type(value) is list else [] for value in _values(elements, path)]
+    if empty_too:
+        objects = _values(elements, path.rpartition(".")[0])
+        lists = [found or [{}] * (type(value) is dict) for found, value in zip(lists, objects, strict=True)]
+    return lists
+
+
+def _values(elements: list[Any], path: str) -> list[Any]:
+    """The value at `path` in each element: None if it is missing, the element itself if the path is empty."""
+    if not path:
+        return elements
+    if "." in path or not _are_objects(elements):
+        return [value_at(element, path) for element in elements]
+    return [element.get(path) for element in elements]
+
+
+def _read_level(shape: ListShape, lists: list[list[Any]]) -> _Level:
+    elements = list(chain.from_iterable(lists))
+    other: dict[int, Any] = {}
+    if not _are_objects(elements):
+        other = {row: element for row, element in enumerate(elements) if type(element) is not dict}
+    extras = _unmapped(elements, shape.fields)
+    arrays = {path: _column(_values(elements, path), column, extras) for path, column in shape.columns.items()}
+    for path, texts in shape.flags.items():
+        wire = _values(elements, path)
+        _keep_other_texts(wire, path, texts, extras)
+        for text in texts:
+            arrays[f"{path}[={text}]"] = pa.array(
+                [None if type(v) is not list else text in v for v in wire], pa.bool_()
+            )
+    starts = pa.array([0, *accumulate(map(len, lists))], pa.int64())
+    around = pc.list_parent_indices(pa.LargeListArray.from_arrays(starts, pa.nulls(len(elements))))
+    numbers = pc.subtract(_row_numbers(len(elements)), starts.take(around))
+    return _Level(shape, elements, around, numbers, arrays, {row: e for row, e in extras.items() if e} | other)
+
+
+def _row_numbers(size: int) -> pa.Array:
+    ones = pa.repeat(pa.scalar(1, pa.int64()), size)
+    return pc.subtract(pc.cumulative_sum(ones), 1)
+
+
+def _unmapped(elements: list[Any], fields: Fields) -> dict[int, dict[str, Any]]:
+    """By row, the fields of objects that have no column, also those inside an object."""
+    is_flat = not any(type(inner) in {dict, list} for inner in fields.values())
+    if is_flat and _are_objects(elements) and set(chain.from_iterable(elements)) <= fields.keys():
+        return {}
+    return {row: without_column(element, fields) for row, element in enumerate(elements) if type(element) is dict}
+
+
+def _are_objects(elements: list[Any]) -> bool:
+    return set(map(type, elements)) <= {dict}
+
+
+def _column(wire: list[Any], column: Column, extras: dict[int, dict[str, Any]]) -> pa.Array:
+    """The values as a column; `extras`, by row, keeps what it cannot hold."""
+    if column.type != "pairs":
+        return fit(wire, column, extras)
+    texts = []
+    for row, value in enumerate(wire):
+        pairs, is_exact = _by_name(value)
+        texts.append(None if pairs is None else encode(pairs))
+        if not is_exact:
+            keep(value, str(column.field), extras.setdefault(row, {}))
+    return pa.array(texts, pa.string())
+
+
+def _by_name(pairs: Any) -> tuple[dict[str, Any] | None, bool]:
+    """A list of objects with name and value as one object; and whether that holds all of it."""
+    if type(pairs) is not list:
+        return None, pairs is None
+    values: dict[str, Any] = {}
+    is_exact = True
+    for pair in pairs:
+        if type(pair) is dict and type(name := pair.get("name")) is str:
+            is_exact = is_exact and name not in values and pair.keys() <= {"name", "value"}
+            values[name] = pair.get("value")
+        else:
+            is_exact = False
+    return values, is_exact
+
+
+def _keep_other_texts(wire: list[Any], path: str, texts: list[str], extras: dict[int, dict[str, Any]]) -> None:
+    """Keeps each list with anything that has no column."""
+    for row, value in enumerate(wire):
+        if type(value) is list and not all(text in texts for text in value):
+            keep(value, path, extras.setdefault(row, {}))
+
+
+def _pick(levels: _Levels, level: _Level) -> None:
+    """Adds the columns that take a value from the first object with a certain name in a list."""
+    for path, (inside, condition, value) in level.shape.picks.items():
+        name, _, text = condition.partition("=")
+        picked = levels[inside]
+        rows = pc.indices_nonzero(pc.equal(picked.arrays[name], text))
+        around = picked.around.take(rows).to_pylist()
+        first = dict(zip(reversed(around), reversed(rows.to_pylist()), strict=True))
+        wanted = pa.array([first.get(row) for row in range(len(level.elements))], pa.int64())
+        level.arrays[path] = picked.arrays[value].take(wanted)
+
+
+def _may_be_inexact(level: _Level) -> bool:
+    """Whether the fast parser may have changed a number in a column or in `extra`."""
+    kinds = {"double", "json", "pairs"}
+    paths = [path for path, column in level.shape.columns.items() if column.type in kinds]
+    return may_be_inexact([*level.extras.values(), *(_values(level.elements, path) for path in paths)])
+
+
+def _family(resource: Resource, levels: _Levels, call_times: Sequence[datetime]) -> Family:
+    _keep_outer(levels)
+    _move_to_records(levels)
+    records = levels[RECORDS]
+    times = pa.array(call_times, ARROW_TYPES["timestamp"])
+    arrays = {column.name: records.arrays[path] for path, column in resource.table.fields.items()}
+    root = ParsedRecords(arrays, records.extras, len(records.elements)).to_arrow(resource.table, call_time=times)
+    ids = arrays[resource.table.columns[0].name]
+    children = {table.name: _child_table(table, levels, ids, times) for table in resource.children}
+    unmapped: set[int] = set()
+    for path, level in levels.items():
+        unmapped.update(_rows_at(RECORDS, levels, path).take(pa.array(level.extras, pa.int64())).to_pylist())
+    return Family(root, children, len(unmapped))
+
+
+def _rows_at(outer: str, levels: _Levels, path: str) -> pa.Array:
+    """For each element of the list `path`, the row of the element of `outer` that it is inside of."""
+    rows = _row_numbers(len(levels[path].elements))
+    while path != outer:
+        rows = levels[path].around.take(rows)
+        path = split_path(path)[0]
+    return rows
+
+
+def _keep_outer(levels: _Levels) -> None:
+    """Keeps in `extra` the values that only rows further inside would have, where there are no such rows."""
+    for path, level in levels.items():
+        for inside, lists in level.shape.outer.items():
+            in_rows: set[int] = set()
+            for rows in lists:
+                in_rows.update(pc.unique(_rows_at(path, levels, rows)).to_pylist())
+            for row, value in enumerate(_values(level.elements, inside)):
+                if value is not None and row not in in_rows:
+                    keep(value, inside, level.extras.setdefault(row, {}))
+
+
+def _move_to_records(levels: _Levels) -> None:
+    """Moves what is kept of elements without a row to the records."""
+    for path, level in levels.items():
+        if not level.shape.has_rows:
+            for row, extra in level.extras.items():
+                record, place = _place(levels, path, row)
+                levels[RECORDS].extras.setdefault(record, {})[place] = extra
+            level.extras = {}
+
+
+def _place(levels: _Levels, path: str, row: int) -> tuple[int, str]:
+    """The record of an element, and its place there: `parties[0].context[1]`."""
+    parts: list[str] = []
+    while path != RECORDS:
+        level = levels[path]
+        path, inside = split_path(path)
+        parts.insert(0, f"{inside}[{level.numbers[row].as_py()}]")
+        row = level.around[row].as_py()
+    return row, ".".join(parts)
+
+
+def _child_table(table: Table, levels: _Levels, ids: pa.Array, times: pa.Array) -> pa.Table:
+    parts, parts_records = [], []
+    for rows in table.rows:
+        level = levels[rows.path]
+        arrays = {column.name: level.arrays[path] for path, column in table.fields.items()}
+        for name, source in rows.outer:
+            path = source if source.endswith("[]") else split_path(source)[0]
+            values = levels[path].numbers if path == source else levels[path].arrays[split_path(source)[1]]
+            arrays[name] = values.take(_rows_at(path, levels, rows.path))
+        records = _rows_at(RECORDS, levels, rows.path)
+        more = {table.parent_key: ids.take(records), "call_time": times.take(records)}
+        parts.append(ParsedRecords(arrays, level.extras, len(level.elements)).to_arrow(table, **more))
+        parts_records.append(records)
+    found, records = pa.concat_tables(parts), pa.concat_arrays(parts_records)
+    if len(parts) > 1:
+        order = pc.sort_indices(records)  # a stable sort
+        found, records = found.take(order), records.take(order)
+    index = found.schema.get_field_index("position")
+    return found.set_column(index, found.schema.field(index), _positions(records))
+
+
+def _positions(records: pa.Array) -> pa.Array:
+    """The number of each row among those of its record; `records` is sorted."""
+    ends = pc.run_end_encode(records, run_end_type=pa.int64()).run_ends
+    starts = pa.concat_arrays([pa.array([0], pa.int64()), ends]).slice(0, len(ends))
+    first = pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(ends, starts))
+    return pc.subtract(_row_numbers(len(records)), first)
