@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SECTIONS = ("sources", "gong")
 DEFAULT_DAYS = 30
 DELETED_CALLS = ("keep", "redact", "remove")
+PRIVATE_CALLS = ("metadata", "keep")
 # For each setting with bounds: the smallest and the largest value.
 _TEN_YEARS = 3650
 _BOUNDS = {
@@ -95,6 +96,8 @@ class GongSettings(BaseConfiguration):
     """How many requests a sync may spend on that."""
     deleted_calls: str = "keep"
     """What happens to calls that Gong no longer lists: keep the row, redact its content, or remove it."""
+    private_calls: str = "metadata"
+    """What is loaded of private calls: metadata (only the row in calls), or keep (everything)."""
     max_deleted_share: float = 0.2
     """The share of records that may be missing in Gong at once before a person has to confirm their deletion."""
 
@@ -110,6 +113,8 @@ class GongSettings(BaseConfiguration):
             raise ConfigurationError(f"max_wait_seconds: {self.max_wait_seconds:g} must not be negative")
         if self.deleted_calls not in DELETED_CALLS:
             raise ConfigurationError(f"deleted_calls: {self.deleted_calls!r}; choose {', '.join(DELETED_CALLS)}")
+        if self.private_calls not in PRIVATE_CALLS:
+            raise ConfigurationError(f"private_calls: {self.private_calls!r}; choose {', '.join(PRIVATE_CALLS)}")
         check_zone(self.time_zone)
         self.resources = read_names(self.resources)
 

@@ -10,38 +10,39 @@ import dlt
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from gong_source.answers import AnswerReader, request_for
+from gong_source.api.by_id import FetchByIds
 from gong_source.api.fetch import Fetch
+from gong_source.call_package import CallPackage
 from gong_source.call_time import Converter, page_times
 from gong_source.connection import connect
+from gong_source.content_rows import ContentRows, describe_losses
 from gong_source.dates import parse
 from gong_source.deletions import refusal
+from gong_source.due import ListedCall, Scope, due_calls, due_of_listed, hidden_calls
 from gong_source.errors import MissingScope, QuotaExhausted
 from gong_source.foreign import refuse_foreign_tables
-from gong_source.package import WindowPackage, current_load_id, known_tenant, rows_of
+from gong_source.hints import dlt_resource
+from gong_source.listed import Listed
+from gong_source.package import WindowPackage, known_tenant
 from gong_source.resources import RESOURCES
-from gong_source.resources.bookkeeping import FETCHED_WINDOWS
-from gong_source.resources.declare import Instants
-from gong_source.rows import to_table, with_load_id
+from gong_source.resources.declare import CallIds, Instants
 from gong_source.settings import GongCredentials, GongSettings
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
 from gong_source.windows import Window, iso, now, reach, union, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from dlt.extract import DltResource, DltSource
+    from dlt.extract import DltResource
 
     from gong_source.api.client import Client
-    from gong_source.resources.declare import Resource, Table
+    from gong_source.resources.declare import Resource
 
     Incremental = dlt.sources.incremental[Any]
 
 logger = logging.getLogger(__name__)
-
-# dlt keeps the strategy in the stored schema, so every load must use the same one. Rows that did not change are not
-# written again. So `_dlt_load_id` names the load in which a row last changed.
-MERGE = {"disposition": "merge", "strategy": "upsert", "skip_unchanged_rows": True}
 
 
 @dlt.source(name="gong", section="gong", spec=GongSettings)
@@ -54,6 +55,7 @@ def gong(  # noqa: PLR0913, PLR0917 - in dlt, each setting of a source is an arg
     time_zone: str = "UTC",
     snapshot_hours: float = 24.0,
     max_deleted_share: float = 0.2,
+    private_calls: str = "metadata",
     requests_per_second: float = 3.0,
     max_wait_seconds: float = 300.0,
     daily_request_budget: int = 10_000,
@@ -76,18 +78,28 @@ def gong(  # noqa: PLR0913, PLR0917 - in dlt, each setting of a source is an arg
     settings = GongSettings()
     settings.update({name: value for name, value in locals().items() if name != "settings"})
     settings.on_resolved()
-    start = settings.start(now())
-    chosen = settings.chosen
-    made = []
+    return _dlt_resources(settings, settings.start(now()))
+
+
+def _dlt_resources(settings: GongSettings, start: datetime) -> list[DltResource]:
+    """A dlt resource for each resource; those that the settings choose are selected."""
+    listed, made = Listed(), []
     for resource in RESOURCES.values():
-        read = _by_time_range(resource, settings, start) if resource.windowed else _as_a_whole(resource, settings)
-        dlt_resource = _dlt_resource(resource, read)
-        dlt_resource.selected = resource in chosen
-        made.append(dlt_resource)
+        if isinstance(resource.select, Instants):
+            read = _by_time_range(resource, settings, start, listed)
+        elif isinstance(resource.select, CallIds):
+            read = _by_call(resource, settings, listed)
+        else:
+            read = _as_a_whole(resource, settings)
+        members = _sharing(resource) if resource.by_id else [resource]
+        made.append(dlt_resource(resource, read, *(table for member in members for table in member.tables)))
+        made[-1].selected = resource in settings.chosen
     return made
 
 
-def _by_time_range(resource: Resource, settings: GongSettings, start: datetime) -> Callable[..., Iterator[Any]]:
+def _by_time_range(
+    resource: Resource, settings: GongSettings, start: datetime, listed: Listed
+) -> Callable[..., Iterator[Any]]:
     """The function of a dlt resource that Gong lists by time range."""
     assert isinstance(resource.select, Instants)
 
@@ -97,26 +109,32 @@ def _by_time_range(resource: Resource, settings: GongSettings, start: datetime) 
         ),
     ) -> Iterator[Any]:
         _refuse_foreign_tables(resource)
+        listed.begin()
         client = _connect(settings)
         try:
-            yield from _fetch_missing(client, resource, settings, start, incremental)
+            yield from _fetch_missing(client, resource, settings, start, incremental, listed)
         except MissingScope as error:
-            _leave_out(resource, error)
+            _leave_out([resource], error)
         finally:
+            listed.end()
             client.transport.close()
 
     return fetch
 
 
 def _fetch_missing(
-    client: Client, resource: Resource, settings: GongSettings, start: datetime, incremental: Incremental
+    client: Client,
+    resource: Resource,
+    settings: GongSettings,
+    start: datetime,
+    incremental: Incremental,
+    listed: Listed,
 ) -> Iterator[Any]:
     """Everything that is missing up to now. Only that interval, if the user or a scheduler gave dlt one.
 
     The resource's state says that all of `[covered_from, watermark)` has been fetched, in one workspace.
     """
-    state = dlt.current.resource_state()
-    interval = incremental.end_value is not None
+    state, interval = dlt.current.resource_state(), incremental.end_value is not None
     end = utc(cast("datetime", incremental.end_value)) if interval else now()
     since = utc(cast("datetime", incremental.start_value))
     known_from = since
@@ -134,6 +152,7 @@ def _fetch_missing(
         query=_query,
         compared=[Window(min(since, known_from), end)] if since < end else [],
         max_deleted_share=settings.max_deleted_share,
+        on_window=listed.take,
     )
     try:
         yield from package.items(incremental)
@@ -145,10 +164,10 @@ def _fetch_missing(
         state["covered_from"] = iso(start)
 
 
-def _raise_failure(fetch: Fetch[Any]) -> None:
-    """Raises what ended the fetch early, or the first window's failure; a used-up quota is only a warning."""
+def _raise_failure(fetch: Fetch[Any] | FetchByIds[Any]) -> None:
+    """Raises what ended the fetch early, or the first failure; a used-up quota is only a warning."""
     if fetch.failures:
-        _window, error = fetch.failures[0]
+        _what, error = fetch.failures[0]
         raise error
     if isinstance(fetch.stopped_by, QuotaExhausted):
         logger.warning("the run stopped early and loads what it has fetched: %s", fetch.stopped_by)
@@ -167,6 +186,58 @@ def _resume(
         state.update(workspace_id=settings.workspace_id, covered_from=iso(start))
     # If only commands have loaded so far, this source does not know how far back.
     return since, parse(state.setdefault("covered_from", iso(since)))
+
+
+def _by_call(resource: Resource, settings: GongSettings, listed: Listed) -> Callable[..., Iterator[Any]]:
+    """The function of a dlt resource that Gong answers for named calls."""
+
+    def fetch() -> Iterator[Any]:
+        _refuse_foreign_tables(resource)
+        selected = dlt.current.source().selected_resources
+        members = [member for member in _sharing(resource) if member.name in selected]
+        if members[0] is not resource:  # one of the resources that share requests asks for all of them
+            return
+        while listed.is_awaited():
+            yield None  # dlt goes on with the other resources
+        client = _connect(settings)
+        try:
+            yield from _ask(client, members, settings, listed.calls())
+        except MissingScope as error:
+            _leave_out(members, error)
+        finally:
+            client.transport.close()
+
+    return fetch
+
+
+def _sharing(resource: Resource) -> list[Resource]:
+    """The resources that share requests with `resource`, and `resource` itself."""
+    return [other for other in RESOURCES.values() if other.by_id and other.endpoint == resource.endpoint]
+
+
+def _ask(
+    client: Client, members: list[Resource], settings: GongSettings, listed: dict[str, ListedCall]
+) -> Iterator[Any]:
+    """What Gong has for the calls that are due, stored ones and those just listed."""
+    scope, moment = Scope(settings.private_calls == "keep", settings.workspace_id), now()
+    stored = [call for call in due_calls(_query, members, scope, moment) if call.id not in listed]
+    due = {call.id: call for call in [*due_of_listed(_query, members, listed, scope, moment), *stored]}
+    reader = AnswerReader(members, {call.id: call.call_time for call in due.values()}, private=scope.private)
+    answers = FetchByIds(client, request_for(members), list(due), reader)
+    package = CallPackage(
+        answers,
+        members,
+        ContentRows(_query, due, settings.max_deleted_share),
+        "sync",
+        hidden=hidden_calls(_query, members, scope),
+    )
+    try:
+        yield from package.items()
+    finally:
+        answers.close()
+    for losses in package.rows.losses.values():
+        logger.warning("%s", describe_losses(losses))
+    _raise_failure(answers)
 
 
 def _as_a_whole(resource: Resource, settings: GongSettings) -> Callable[..., Iterator[Any]]:
@@ -188,7 +259,7 @@ def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
     try:
         snapshot = read_snapshot(client, resource)
     except MissingScope as error:
-        _leave_out(resource, error)
+        _leave_out([resource], error)
         return
     finally:
         client.transport.close()
@@ -222,94 +293,10 @@ def _query(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return []
 
 
-def _leave_out(resource: Resource, error: MissingScope) -> None:
-    """Says that a resource is not loaded; raises the error if there is no other resource to load."""
-    if set(dlt.current.source().selected_resources) <= {resource.name}:
+def _leave_out(resources: Sequence[Resource], error: MissingScope) -> None:
+    """Says that these are not loaded; raises the error if there is no other resource to load."""
+    names = [resource.name for resource in resources]
+    if set(dlt.current.source().selected_resources) <= set(names):
         raise error
-    logger.warning("%s is not loaded, the other resources are: %s", resource.name, error)
-
-
-def chunk_source(package: WindowPackage, start: datetime) -> DltSource:
-    """A dlt source that yields one package of a run; `start` is where the run's coverage begins."""
-    resource = package.resource
-    assert isinstance(resource.select, Instants)
-
-    def with_watermark(
-        incremental: dlt.sources.incremental[Any] = dlt.sources.incremental(  # noqa: B008 - dlt's idiom
-            resource.select.column, initial_value=start
-        ),
-    ) -> Iterator[Any]:
-        yield from package.items(incremental)
-
-    def without_watermark() -> Iterator[Any]:
-        yield from package.items(None)
-
-    function = without_watermark if package.watermark is None else with_watermark
-    return _source(_dlt_resource(resource, function, *package.empty_tables))
-
-
-def snapshot_source(package: SnapshotPackage) -> DltSource:
-    """A dlt source that yields the package of a snapshot."""
-
-    def whole() -> Iterator[Any]:
-        yield from package.items()
-
-    return _source(_dlt_resource(package.snapshot.resource, whole, *package.empty_tables))
-
-
-def rows_source(resource: Resource, table: Table, rows: Sequence[Mapping[str, Any]]) -> DltSource:
-    """A dlt source that adds rows to one of our own tables, as part of `resource`."""
-
-    def additions() -> Iterator[Any]:
-        yield rows_of(table, rows, current_load_id())
-
-    return _source(_dlt_resource(resource, additions, table))
-
-
-def empty_source(tables: Mapping[Resource, Sequence[Table]]) -> DltSource:
-    """A dlt source without rows for these tables, each as part of a resource."""
-
-    def nothing(resource: Resource, wanted: Sequence[Table]) -> Callable[..., Iterator[Any]]:
-        def read() -> Iterator[Any]:
-            load_id = current_load_id()
-            for table in wanted:
-                own = table is resource.table
-                yield with_load_id(to_table(table, []), load_id) if own else rows_of(table, [], load_id)
-
-        return read
-
-    return _source(
-        *(_dlt_resource(resource, nothing(resource, wanted), *wanted) for resource, wanted in tables.items())
-    )
-
-
-def _source(*resources: DltResource) -> DltSource:
-    return dlt.source(lambda: resources, name="gong", section="gong")()
-
-
-def _dlt_resource(resource: Resource, function: Callable[..., Iterator[Any]], *more: Table) -> DltResource:
-    """The dlt resource of `resource`, with all that dlt has to know of its tables, the ledger and `more`."""
-    made: DltResource = dlt.resource(function, name=resource.name, max_table_nesting=0)()
-    # The variants first: a variant starts from the hints that the resource has at that moment.
-    first, *others = resource.tables
-    for table in dict.fromkeys((*others, FETCHED_WINDOWS, *(table for table in more if table is not first))):
-        made.apply_hints(table_name=table.name, create_table_variant=True, **_hints(table))
-    made.apply_hints(**_hints(first))
-    return made
-
-
-def _hints(table: Table) -> dict[str, Any]:
-    return {
-        "primary_key": list(table.primary_key),
-        "write_disposition": MERGE,
-        "file_format": "parquet",
-        "columns": {
-            column.name: {
-                "name": column.name,
-                "data_type": column.dlt_type,
-                "nullable": column.name not in table.primary_key,
-                "description": column.description,
-            }
-            for column in table.columns
-        },
-    }
+    verb = "is" if len(names) == 1 else "are"
+    logger.warning("%s %s not loaded, the other resources are: %s", " and ".join(names), verb, error)

@@ -16,7 +16,7 @@ from gong_source import Target
 from gong_source.resources.calls import CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from google.cloud.bigquery import Client
@@ -44,14 +44,24 @@ class Place:
     environment: dict[str, str] = field(default_factory=dict)
     keeps_layout: bool = True  # False: an emulator that does not tell about columns' descriptions and partitions
     client: Callable[[], Client] | None = None  # of BigQuery
-    execute: Callable[[str], None] = lambda sql: None
+    execute: Callable[[str], None] | None = None
+    query_all: Callable[[list[str]], list[list[tuple[Any, ...]]]] | None = None  # in one connection
 
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.query(sql.replace("gong.", f"{self.target.dataset}."))
+        return self.query(self._named(sql))
+
+    def fetch_all(self, statements: Iterable[str]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each query."""
+        named = [self._named(sql) for sql in statements]
+        return self.query_all(named) if self.query_all else [self.query(sql) for sql in named]
+
+    def _named(self, sql: str) -> str:
+        return sql.replace("gong.", f"{self.target.dataset}.")
 
     def write(self, sql: str) -> None:
         """Runs a statement of somebody who shares the database."""
-        self.execute(sql.replace("gong.", f"{self.target.dataset}."))
+        assert self.execute is not None, "nobody else can write here"
+        self.execute(self._named(sql))
 
     def calls(self) -> dict[str, dict[str, Any]]:
         """The loaded calls by id, each in the shape that Gong served it, with instants for times."""
@@ -97,14 +107,27 @@ def ducklake_place(catalog: str, files: Path, configuration: dict[str, str], dat
     """A dataset in a DuckLake; `catalog` is its SQLite file's or its Postgres' address, `configuration` DuckDB's."""
     scheme, _, rest = catalog.partition("://")
     address = f"sqlite:{rest[1:]}" if scheme == "sqlite" else f"postgres:{catalog}"
-    options = "read_only" if scheme == "sqlite" else "read_only, metadata_schema 'ducklake'"
+    options = [] if scheme == "sqlite" else ["metadata_schema 'ducklake'"]
 
-    def query(sql: str) -> list[tuple[Any, ...]]:
+    @contextmanager
+    def connected(*more: str) -> Iterator[duckdb.DuckDBPyConnection]:
         with duckdb.connect(config=dict(configuration)) as connection:
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute(f"attach 'ducklake:{address}' as lake ({options})")
+            attached = ", ".join([*more, *options])
+            connection.execute(f"attach 'ducklake:{address}' as lake" + (f" ({attached})" if attached else ""))
             connection.execute("use lake")
-            return connection.execute(sql).fetchall()
+            yield connection
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        return query_all([sql])[0]
+
+    def query_all(statements: list[str]) -> list[list[tuple[Any, ...]]]:
+        with connected("read_only") as connection:
+            return [connection.execute(sql).fetchall() for sql in statements]
+
+    def execute(sql: str) -> None:
+        with connected() as connection:
+            connection.execute(sql)
 
     prefix = "DESTINATION__DUCKLAKE__CREDENTIALS__"
     environment = {
@@ -112,7 +135,10 @@ def ducklake_place(catalog: str, files: Path, configuration: dict[str, str], dat
         f"{prefix}STORAGE__BUCKET_URL": str(files),
         f"{prefix}GLOBAL_CONFIG": json.dumps(configuration),
     }
-    return Place(Target("ducklake", dataset), query, _described_by_duckdb(query, dataset), environment)
+    described = _described_by_duckdb(query, dataset)
+    place = Place(Target("ducklake", dataset), query, described, environment, execute=execute)
+    place.query_all = query_all
+    return place
 
 
 def postgres_place(server: PostgresServer, dataset: str) -> Place:

@@ -15,8 +15,8 @@ import duckdb
 import pytest
 
 from gong_source import Target
+from gong_source.cli.dictionary import tables_markdown
 from gong_source.cli.parser import build_parser, parse_arguments
-from gong_source.cli.text import tables_markdown
 from gong_source.resources import RESOURCES, TABLES
 from gong_source.resources.declare import Resource, Table  # noqa: TC001 - for parametrize
 from gong_source.runs.demo import demo

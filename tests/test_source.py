@@ -21,9 +21,9 @@ from gong_source.api.fetch import Fetch
 from gong_source.call_time import Converter, page_times
 from gong_source.connection import connect
 from gong_source.package import WindowPackage
+from gong_source.package_sources import chunk_source
 from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Fault, Tenant
-from gong_source.source import chunk_source
 from gong_source.windows import Window, iso, now, reach, utc
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Simulator]
     SettingsFor = Callable[..., GongSettings]
+
+
+ALL = ["calls", "call_details", "call_content", "transcripts", "users", "workspaces"]
 
 
 def days_ago(days: float) -> datetime:
@@ -227,7 +230,7 @@ def test_building_the_source_does_no_io(
     monkeypatch.setattr(socket.socket, "connect", refuse)
     built = source(simulator)
 
-    assert list(built.resources) == ["calls", "users", "workspaces"]
+    assert list(built.resources) == ALL
     assert list(built.selected_resources) == ["calls"]
     assert list(own_place.iterdir()) == []
     assert simulator.requests == []
@@ -294,7 +297,7 @@ def test_setting_resources_selects(
     monkeypatch.setenv("SOURCES__GONG__RESOURCES", chosen if isinstance(chosen, str) else json.dumps(chosen))
     built = source(simulator)
 
-    expected = ["calls", "users", "workspaces"] if chosen == "all" else ["calls", "users"]
+    expected = ALL if chosen == "all" else ["calls", "users"]
     assert list(as_argument.selected_resources) == list(built.selected_resources) == expected
     pipeline.run(built)
     assert rows("select count(*) from gong.users") == [(3,)]

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gong_source.api import endpoints
 from gong_source.api.tenant import Identity, TenantCheck, host_of
 from gong_source.errors import NoRowsFound, PageCursorExpired, UnexpectedAnswer
-from gong_source.windows import iso
+from gong_source.windows import Window, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from gong_source.api.endpoints import Endpoint
     from gong_source.api.throttle import Priority
     from gong_source.api.transport import Transport
-    from gong_source.windows import Window
+
+    # What a request asks for: a time range, the calls with these ids, or the whole list.
+    Selection = Window | Sequence[str] | None
 
 Records = list[Any]
 T = TypeVar("T")
@@ -71,51 +73,51 @@ class Client:
         self.tenant = TenantCheck(api_host, known, dataset, self._list_workspaces)
 
     def pages(
-        self, endpoint: Endpoint, window: Window | None = None, priority: Priority = lambda: 0.0
+        self, endpoint: Endpoint, selection: Selection = None, priority: Priority = lambda: 0.0
     ) -> Iterator[Page]:
-        """The pages of `window`, until one comes without a page cursor; at least one, which may be empty.
+        """The pages of a window or of named calls, until one comes without a page cursor; at least one, maybe empty.
 
-        Without a window, the pages of the whole list. Among waiting requests, the one with the lowest `priority` goes
-        first. Raises `UnexpectedAnswer` for an answer without its list or with a page cursor seen before, and
+        Without a selection, the pages of the whole list. Among waiting requests, the one with the lowest `priority`
+        goes first. Raises `UnexpectedAnswer` for an answer without its list or with a page cursor seen before, and
         `PageCursorExpired` when the pages have to be fetched again from the first one.
         """
         seen: set[str] = set()
-        page = self.page(endpoint, window, priority=priority)
+        page = self.page(endpoint, selection, priority=priority)
         while True:
             yield page
             if page.cursor is None:
                 return
             if page.cursor in seen:
-                where = f" for {window}" if window else ""
+                where = f" for {selection}" if isinstance(selection, Window) else ""
                 raise UnexpectedAnswer(
                     f"{endpoint} repeats its page cursor{where}: the pages would never end. Run the same command again;"
                     " if this happens again, ask Gong's support",
                     request_id=page.request_id,
                 )
             seen.add(page.cursor)
-            page = self.page(endpoint, window, page.cursor, priority=priority)
+            page = self.page(endpoint, selection, page.cursor, priority=priority)
 
     def page(
         self,
         endpoint: Endpoint,
-        window: Window | None = None,
+        selection: Selection = None,
         cursor: str | None = None,
         *,
         priority: Priority = lambda: 0.0,
     ) -> Page:
-        """The first page of `window`, or the page that `cursor` points to; a window without records has one empty page.
+        """The first page of `selection`, or the page that `cursor` points to; one empty page if there are no records.
 
-        Raises `ValueError` for a window on an endpoint that has no filter by time, and for none on one that has.
+        Raises `ValueError` for a selection that the endpoint has no filter for, and for none where it has one.
         """
-        page = self._read(endpoint, window, cursor, priority)
+        page = self._read(endpoint, selection, cursor, priority)
         self.tenant.see(endpoint, page.records)
         return page
 
     def _list_workspaces(self) -> Records:
         return self._read(endpoints.WORKSPACES, None, None, lambda: 0.0).records
 
-    def _read(self, endpoint: Endpoint, window: Window | None, cursor: str | None, priority: Priority) -> Page:
-        params, body = self._inputs(endpoint, window, cursor)
+    def _read(self, endpoint: Endpoint, selection: Selection, cursor: str | None, priority: Priority) -> Page:
+        params, body = self._inputs(endpoint, selection, cursor)
         try:
             answer = self.transport.send(endpoint.method, endpoint.path, params=params, body=body, priority=priority)
         except NoRowsFound as empty:
@@ -141,20 +143,32 @@ class Client:
         )
 
     def _inputs(
-        self, endpoint: Endpoint, window: Window | None, cursor: str | None
+        self, endpoint: Endpoint, selection: Selection, cursor: str | None
     ) -> tuple[dict[str, str] | None, dict[str, Any] | None]:
         """The query and the JSON body of a request."""
-        if (window is None) != (endpoint.time is None):
-            raise ValueError(f"{endpoint} is asked for {'by time' if endpoint.time else 'whole'}, not for {window}")
-        filters = {}
-        if window is not None and endpoint.time is not None:
-            filters = dict(zip(endpoint.time, (iso(window.start), iso(window.end)), strict=True))
-        if self.workspace_id is not None and endpoint.workspace is not None:
-            filters[endpoint.workspace] = self.workspace_id
+        filters = self._filters(endpoint, selection)
         following = {} if cursor is None else {"cursor": cursor}
         if endpoint.inputs == "query":
             return filters | following, None
         return None, {"filter": filters, **dict(endpoint.extra_body), **following}
+
+    def _filters(self, endpoint: Endpoint, selection: Selection) -> dict[str, Any]:
+        """The filters of a request. Ids are sent alone: with another filter, Gong answers for what meets both."""
+        if isinstance(selection, Window):
+            if endpoint.time is None:
+                raise ValueError(f"{endpoint} has no filter by time, so it cannot be asked for {selection}")
+            filters = dict(zip(endpoint.time, (iso(selection.start), iso(selection.end)), strict=True))
+        elif selection is not None:
+            if endpoint.ids is None or not selection:
+                raise ValueError(f"{endpoint} cannot be asked for {len(selection)} ids")
+            return {endpoint.ids: list(selection)}
+        elif endpoint.time is not None:
+            raise ValueError(f"{endpoint} is asked for by time, not whole")
+        else:
+            filters = {}
+        if self.workspace_id is not None and endpoint.workspace is not None:
+            filters[endpoint.workspace] = self.workspace_id
+        return filters
 
 
 def read_whole(client: Client, endpoint: Endpoint) -> list[Page]:

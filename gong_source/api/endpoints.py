@@ -12,7 +12,8 @@ class Endpoint:
 
     `inputs` says where filters and page cursor go: a POST reads them from its JSON body and silently ignores a page
     cursor in the query. `extra_body` is sent with every request of a POST. `time` names the two filters by time; None
-    for a list that Gong only gives whole. `workspace` names the filter by workspace; None if there is none.
+    for a list that Gong only gives whole. `ids` names the filter by ids of calls; None if there is none. `workspace`
+    names the filter by workspace; None if there is none.
 
     `workspace_field` and `address_field` name the fields of a record that show which tenant it belongs to: the id of
     its workspace, and an address in the tenant's Gong.
@@ -24,6 +25,7 @@ class Endpoint:
     inputs: Literal["query", "body"] = "query"
     extra_body: tuple[tuple[str, Any], ...] = ()
     time: tuple[str, str] | None = None
+    ids: str | None = None
     workspace: str | None = None
     workspace_field: str | None = None
     address_field: str | None = None
@@ -44,3 +46,21 @@ CALLS = Endpoint(
 USERS = Endpoint("GET", "/v2/users", list_key="users")
 # Not paged: the answer has no object `records`.
 WORKSPACES = Endpoint("GET", "/v2/workspaces", list_key="workspaces", workspace_field="id")
+EXTENSIVE_CALLS = Endpoint(
+    "POST",
+    "/v2/calls/extensive",
+    list_key="calls",
+    inputs="body",
+    time=("fromDateTime", "toDateTime"),
+    ids="callIds",
+    workspace="workspaceId",
+)
+TRANSCRIPTS = Endpoint(
+    "POST",
+    "/v2/calls/transcript",
+    list_key="callTranscripts",
+    inputs="body",
+    time=("fromDateTime", "toDateTime"),
+    ids="callIds",
+    workspace="workspaceId",
+)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gong_source.cli import progress, text
+from gong_source.cli import dictionary, progress, text
 
 if TYPE_CHECKING:
     import argparse
@@ -132,9 +132,9 @@ def tables(args: argparse.Namespace) -> int:
     from gong_source.runs.tables import tables as run_tables
     from gong_source.settings import read_names
 
-    dictionary = run_tables(read_names(args.resources) if args.resources else None)
-    shown = text.tables_markdown(dictionary) if args.markdown else text.tables_text(dictionary)
-    _print(args, dictionary.as_json(), shown)
+    found = run_tables(read_names(args.resources) if args.resources else None)
+    shown = dictionary.tables_markdown(found) if args.markdown else dictionary.tables_text(found)
+    _print(args, found.as_json(), shown)
     return DONE
 
 

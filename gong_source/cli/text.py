@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from gong_source.resources.declare import Resource, Table
+    from gong_source.resources.declare import Resource
     from gong_source.runs.backfill import Plan
     from gong_source.runs.check import CheckResult
     from gong_source.runs.demo import DemoResult
     from gong_source.runs.results import Difference, LoadResult, ResourceResult, Verification, VerifyResult
     from gong_source.runs.status import ResourceStatus, StatusResult
-    from gong_source.runs.tables import Dictionary
     from gong_source.warehouse.arrivals import Delays
     from gong_source.warehouse.ledger import Verified
     from gong_source.windows import Window
@@ -58,14 +57,14 @@ def _resource_lines(part: ResourceResult, result: LoadResult) -> list[str]:
     resource = RESOURCES[part.resource]
     if part.not_due_until is not None:
         return [f"{part.resource}: the last snapshot is recent enough; the next one is due {_time(part.not_due_until)}"]
+    if resource.by_id:
+        return _asked_lines(part, resource)
     windows = f" in {plural(part.windows, 'window')}" if resource.windowed else ""
     covered = f"; covered up to {iso(part.watermark)}" if part.watermark else ""
     lines = [f"{resource.count(part.received)} received{windows}, {part.changed:,} new or changed{covered}"]
     if part.marked_deleted:
         lines.append(f"{resource.count(part.marked_deleted)} no longer listed by Gong: deleted_at is set")
-    if part.unmapped:
-        has = "has" if part.unmapped == 1 else "have"
-        lines.append(f"{resource.count(part.unmapped)} {has} fields or values without a column; they are kept in extra")
+    lines += _unmapped_lines(part, resource)
     if part.unsettled:
         lines.append(
             f"Gong is still processing {resource.plural} in {plural(len(part.unsettled), 'window')};"
@@ -77,6 +76,28 @@ def _resource_lines(part: ResourceResult, result: LoadResult) -> list[str]:
             f" {resource.plural} (Gong's answer is the same)"
         )
     return lines + part.failures
+
+
+def _unmapped_lines(part: ResourceResult, resource: Resource) -> list[str]:
+    if not part.unmapped:
+        return []
+    has = "has" if part.unmapped == 1 else "have"
+    return [f"{resource.count(part.unmapped)} {has} fields or values without a column; they are kept in extra"]
+
+
+def _asked_lines(part: ResourceResult, resource: Resource) -> list[str]:
+    """What a run did with a resource that is asked for by the ids of calls."""
+    if not part.asked:
+        return [f"{part.resource}: no call is due"] if part.status == "done" else part.failures
+    lines = [
+        f"{resource.count(part.received)} received for {plural(part.asked, 'call')} that {_were(part.asked)} due,"
+        f" {part.changed:,} new or changed"
+    ]
+    return lines + _unmapped_lines(part, resource) + part.failures
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def verify_text(result: VerifyResult) -> str:
@@ -98,12 +119,23 @@ def _verdict(part: Verification) -> str:
     resource = RESOURCES[part.resource]
     if part.listed is None or part.stored is None:
         return f"{part.resource}: {part.outcome}"
+    if resource.by_id:
+        return _asked_verdict(part, resource)
     counts = f"Gong lists {resource.count(part.listed)}"
     if part.outcome == "clean" and part.listed == part.stored:
         has = "has it" if part.listed == 1 else "has all of them"
         return f"{part.resource}: clean. {counts} and the warehouse {has}"
     where = f"; {plural(len(part.differing), 'window differs', 'windows differ')}" if resource.windowed else ""
     return f"{part.resource}: {part.outcome}. {counts}, the warehouse has {part.stored:,}{where}"
+
+
+def _asked_verdict(part: Verification, resource: Resource) -> str:
+    asked = f"Gong was asked for {part.stored:,} of {plural(part.listed or 0, 'call')}"
+    proven = "and every call was compared" if part.deep else "and all their rows are there"
+    if part.outcome == "clean":
+        return f"{part.resource}: clean. {asked}, {proven}"
+    differ = part.total("missing") + part.total("changed")
+    return f"{part.resource}: {part.outcome}. {asked}; {resource.count(differ)} missing or different"
 
 
 def _differences(windows: list[Difference]) -> list[str]:
@@ -131,7 +163,8 @@ def plan_text(plan: Plan) -> str:
         [
             *lines,
             f"{records} in about {plural(plan.windows, 'window')}: {plural(plan.requests, 'request')},"
-            f" {in_words(plan.seconds)} at the permitted rate, {plan.days:.2f} days of the request budget",
+            f" {in_words(plan.seconds)} at the permitted rate, {plan.days:.2f} days of the request budget,"
+            f" about {plan.bytes / 1e6:,.0f} MB",
             f"(this plan took {plural(plan.requests_used, 'request')})",
         ]
     )
@@ -179,6 +212,7 @@ def _resource_facts(part: ResourceStatus) -> list[tuple[str, str]]:
             ("unsettled", _windows(part.unsettled)),
             ("next lookback", str(part.lookback) if part.lookback else "-"),
         ]
+    facts += [(f"without, {lack.age}", f"{lack.calls:,} of {plural(lack.of, 'call')}") for lack in part.lacks]
     facts.append(("last run", f"{_time(part.last_run)} ({part.last_run_mode})" if part.last_run else "never"))
     facts.append(("last verified", _verified(part.verified)))
     if resource.windowed:
@@ -251,75 +285,3 @@ def demo_text(result: DemoResult, page: Path | None) -> str:
             " and SOURCES__GONG__CREDENTIALS__BASE_URL, then run: gong-source check",
         ]
     )
-
-
-def tables_text(dictionary: Dictionary) -> str:
-    """What can be loaded, for people."""
-    lines = []
-    for resource in dictionary.resources:
-        lines += ["", f"resource {resource.name}: {_origin(resource)}"]
-        for shown in resource.tables:
-            lines += _table_lines(shown)
-    lines += ["", "in every dataset"]
-    for shown in dictionary.bookkeeping:
-        lines += _table_lines(shown)
-    if dictionary.views:
-        lines += ["", "views, which loads make when their tables are there"]
-    for view in dictionary.views:
-        width = max(map(len, view.columns))
-        lines += [f"  {view.name}: {view.question} {view.rows}"]
-        lines += [f"    {name:<{width}}  {text}" for name, text in view.columns.items()]
-    return "\n".join(lines[1:])
-
-
-def _origin(resource: Resource) -> str:
-    how = "by time range" if resource.windowed else "whole, as a snapshot"
-    return f"{resource.endpoint}, scope {resource.scope}, loaded {how}"
-
-
-def _table_lines(shown: Table) -> list[str]:
-    width = max(map(len, shown.column_names))
-    columns = [f"    {c.name:<{width}}  {c.dlt_type:<9}  {c.description}" for c in shown.columns]
-    return [f"  {shown.name}: {shown.description}", *columns]
-
-
-def tables_markdown(dictionary: Dictionary) -> str:
-    """What can be loaded, as a page in Markdown."""
-    lines = [
-        "# Tables",
-        "",
-        "This page is the output of `gong-source tables --markdown`. Times are UTC. Every table also has the column",
-        "`_dlt_load_id`: the load in which the row last changed, as in `_dlt_loads`. Unchanged rows are not written",
-        "again.",
-    ]
-    for resource in dictionary.resources:
-        lines += ["", f"## Resource `{resource.name}`", "", f"{_origin(resource)}."]
-        for shown in resource.tables:
-            lines += _table_markdown(shown)
-    lines += ["", "## In every dataset"]
-    for shown in dictionary.bookkeeping:
-        lines += _table_markdown(shown)
-    if dictionary.views:
-        lines += [
-            "",
-            "## Views",
-            "",
-            "The commands make a view as soon as its tables are there, and keep it up to date. Local days and weeks",
-            "are those of the setting `time_zone`.",
-        ]
-    for view in dictionary.views:
-        names = ", ".join(f"`{name}`" for name in view.tables)
-        lines += ["", f"### `{view.name}`", "", f"**{view.question}** {view.rows} It reads {names}.", ""]
-        lines += ["| column | description |", "|---|---|"]
-        lines += [f"| `{name}` | {text} |" for name, text in view.columns.items()]
-    return "\n".join(lines)
-
-
-def _table_markdown(shown: Table) -> list[str]:
-    key = ", ".join(f"`{name}`" for name in shown.primary_key)
-    lines = ["", f"### `{shown.name}`", "", f"{shown.description} Primary key: {key}.", ""]
-    lines += ["| column | type | field in Gong | description |", "|---|---|---|---|"]
-    for column in shown.columns:
-        field = f"`{column.field}`" if column.field else ""
-        lines.append(f"| `{column.name}` | {column.dlt_type} | {field} | {column.description} |")
-    return lines

@@ -57,6 +57,7 @@ def _resource(trust: Trust, lookback_days: float) -> dict[str, Any]:
     return {
         "status": status,
         "windowed": resource.windowed,
+        "current": "last snapshot" if resource.selection == "whole" else "covered up to",
         "plural": resource.plural,
         "charts": drawn,
         "hidden_months": max(0, len({day.day.strftime("%Y-%m") for day in trust.days}) - charts.MONTHS_SHOWN),

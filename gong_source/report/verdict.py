@@ -34,7 +34,7 @@ def _of_runs(facts: Facts) -> Iterator[str]:
 
 def _of_resource(trust: Trust, snapshot_hours: float) -> Iterator[str]:
     status, resource = trust.status, RESOURCES[trust.status.name]
-    allowed = _OLD_SECONDS + (0 if resource.windowed else snapshot_hours * 3600)
+    allowed = _OLD_SECONDS + (snapshot_hours * 3600 if resource.selection == "whole" else 0)
     if status.age_seconds is not None and status.age_seconds > allowed:
         yield f"{status.name} is {in_words(status.age_seconds)} old: run gong-source sync."
     if status.gaps:

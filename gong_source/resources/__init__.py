@@ -3,9 +3,14 @@
 from gong_source.resources.bookkeeping import BOOKKEEPING
 from gong_source.resources.calls import CALLS
 from gong_source.resources.declare import Resource, Table
+from gong_source.resources.details import CALL_CONTENT, CALL_DETAILS
 from gong_source.resources.people import USERS, WORKSPACES
+from gong_source.resources.transcripts import TRANSCRIPTS
 
-# Runs load resources in this order, so that calls come first where a budget of requests is short.
-RESOURCES: dict[str, Resource] = {resource.name: resource for resource in (CALLS, USERS, WORKSPACES)}
+# Runs load resources in this order, so that calls come first where a budget of requests is short. What is asked for by
+# the ids of calls comes after them.
+RESOURCES: dict[str, Resource] = {
+    resource.name: resource for resource in (CALLS, CALL_DETAILS, CALL_CONTENT, TRANSCRIPTS, USERS, WORKSPACES)
+}
 
 TABLES: tuple[Table, ...] = (*(table for resource in RESOURCES.values() for table in resource.tables), *BOOKKEEPING)

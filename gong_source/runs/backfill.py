@@ -6,11 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gong_source.api.by_id import MOST_IDS
 from gong_source.api.plan import RECORDS_PER_PAGE, TARGET_RECORDS
 from gong_source.connection import connect
+from gong_source.due import Scope, due_calls
 from gong_source.errors import ConfigurationError
 from gong_source.package import known_tenant
+from gong_source.resources import RESOURCES
 from gong_source.runs.load import load_windows
+from gong_source.runs.load_by_id import load_due, scope_of, sharing
 from gong_source.runs.results import LoadResult, ResourceResult, as_json
 from gong_source.runs.run import open_run
 from gong_source.settings import resolve_settings
@@ -19,13 +23,15 @@ from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, subtract, union
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from gong_source.api.client import Client
     from gong_source.resources.declare import Resource
-    from gong_source.runs.run import Control
+    from gong_source.runs.run import Control, Run
     from gong_source.settings import GongSettings
     from gong_source.warehouse.ledger import Ledger
+    from gong_source.warehouse.warehouse import Warehouse
 
 # A plan asks for the count of each range, one request for each. More ranges than this are counted as one.
 _MOST_QUESTIONS = 8
@@ -40,37 +46,55 @@ def backfill(
     settings: GongSettings | None = None,
     control: Control | None = None,
 ) -> LoadResult:
-    """Loads what no run has covered in `[start, end)` (UTC), for each chosen windowed resource; all with `refresh`.
+    """Loads what no run has covered in `[start, end)` (UTC), for each chosen resource with a past; all with `refresh`.
 
     An `end` in the future means now. After an early end, the same call continues. `settings` default to dlt's
     configuration. Raises `ConfigurationError`, `WrongTenant`, `DatasetLocked` or `DestinationFailed`; what Gong
     refuses is in the result.
     """
     settings = settings or resolve_settings()
-    asked, resources = _asked(start, end), _windowed(settings)
+    asked, resources = _asked(start, end), _with_past(settings)
     with open_run(target or Target(), settings, control, command="backfill") as run:
         result = LoadResult("backfill", notes=run.notes)
         run.results.append(result)
-        for resource in resources:
-            ranges = [asked] if refresh else missing(run.ledger(resource), asked, settings.lookback_days)
-            if not ranges:
-                run.note(f"{resource.name}: {asked} is loaded already; --refresh loads it again")
-            part = result.resources[resource.name] = ResourceResult(resource.name, ranges)
-            load_windows(run, resource, part, mode="backfill")
-            if part.ends_run:
+        for members in sharing(resources):
+            parts = _backfill_resources(run, members, asked, refresh=refresh)
+            result.resources |= parts
+            if any(part.ends_run for part in parts.values()):
                 break
         result.conclude(run.client.transport.usage, run.seconds)
     return result
 
 
+def _backfill_resources(
+    run: Run, members: Sequence[Resource], asked: Window, *, refresh: bool
+) -> dict[str, ResourceResult]:
+    resource = members[0]
+    if resource.by_id:
+        moment = None if refresh else now()
+        with run.warehouse.connected():
+            calls = due_calls(run.warehouse.query, members, scope_of(run, asked), moment)
+        return load_due(run, members, mode="backfill", calls=calls)
+    ranges = [asked] if refresh else missing(run.ledger(resource), asked, run.settings.lookback_days)
+    if not ranges:
+        run.note(f"{resource.name}: {asked} is loaded already; --refresh loads it again")
+    part = ResourceResult(resource.name, ranges)
+    load_windows(run, resource, part, mode="backfill")
+    return {resource.name: part}
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a backfill would take; `records` is Gong's count, the rest follows from it."""
+    """What a backfill would take; `records` is Gong's count, the rest follows from it.
+
+    `bytes` is what Gong would send, for calls of usual length.
+    """
 
     ranges: dict[str, list[Window]]
     records: dict[str, int]
     windows: int
     requests: int
+    bytes: int
     seconds: float
     days: float
     requests_used: int
@@ -91,35 +115,52 @@ def plan_backfill(
 ) -> Plan:
     """What `backfill` with the same arguments would take; asks Gong for a few counts and loads nothing."""
     settings = settings or resolve_settings()
-    asked, resources = _asked(start, end), _windowed(settings)
+    asked, chosen = _asked(start, end), _with_past(settings)
+    resources = [resource for resource in chosen if resource.windowed]
     with open_warehouse(target or Target(), command="backfill", write=False) as warehouse:
-        warehouse.restore(resources)
+        warehouse.restore(chosen)
+        by_id = _due(warehouse, settings, chosen, asked, refresh=refresh)
         ledgers = {resource.name: read_ledger(warehouse, resource, settings.workspace_id) for resource in resources}
         known, dataset = known_tenant(warehouse.query), warehouse.dataset
     client = connect(settings)
     client.expect(known, dataset)
-    ranges, totals = {}, {}
+    days = settings.lookback_days
+    ranges = {name: [asked] if refresh else missing(ledger, asked, days) for name, ledger in ledgers.items()}
     try:
-        for resource in resources:
-            name = resource.name
-            ranges[name] = [asked] if refresh else missing(ledgers[name], asked, settings.lookback_days)
-            totals[name] = _totals(client, resource, ranges[name])
+        totals = {resource.name: _totals(client, resource, ranges[resource.name]) for resource in resources}
         rate = client.transport.throttle.requests_per_second
     finally:
         client.transport.close()
-    counts = [total for found in totals.values() for total in found]
-    windows = sum(max(1, math.ceil(total / TARGET_RECORDS)) for total in counts)
-    # The last page of a window is half empty on average.
-    requests = sum(max(1, math.ceil(total / RECORDS_PER_PAGE)) for total in counts) + windows // 2
+    windows, requests = _cost([total for found in totals.values() for total in found])
+    records = {name: sum(found) for name, found in totals.items()}
+    requests += _requests_by_id(by_id, records)
     return Plan(
         ranges=ranges,
-        records={name: sum(found) for name, found in totals.items()},
+        records=records,
         windows=windows,
         requests=requests,
+        bytes=sum(RESOURCES[name].record_bytes * number for name, number in records.items()),
         seconds=requests / rate,
         days=requests / settings.daily_request_budget,
         requests_used=client.transport.usage.requests,
     )
+
+
+def _requests_by_id(by_id: Sequence[tuple[list[Resource], int]], records: dict[str, int]) -> int:
+    """How many requests name calls, and adds their number to `records`."""
+    requests = 0
+    for members, stored in by_id:
+        due = stored + records.get("calls", 0)  # calls that the backfill loads first are due then
+        requests += math.ceil(due / MOST_IDS)
+        records |= {member.name: due for member in members}
+    return requests
+
+
+def _cost(counts: Sequence[int]) -> tuple[int, int]:
+    """How many windows and requests ranges with so many records take."""
+    windows = sum(max(1, math.ceil(total / TARGET_RECORDS)) for total in counts)
+    # The last page of a window is half empty on average.
+    return windows, sum(max(1, math.ceil(total / RECORDS_PER_PAGE)) for total in counts) + windows // 2
 
 
 def _totals(client: Client, resource: Resource, ranges: list[Window]) -> list[int]:
@@ -141,9 +182,19 @@ def _asked(start: datetime, end: datetime) -> Window:
     return Window(start, end)
 
 
-def _windowed(settings: GongSettings) -> list[Resource]:
-    """The chosen resources that are loaded by time range; raises `ConfigurationError` if there is none."""
-    windowed = [resource for resource in settings.chosen if resource.windowed]
+def _due(
+    warehouse: Warehouse, settings: GongSettings, chosen: Sequence[Resource], asked: Window, *, refresh: bool
+) -> list[tuple[list[Resource], int]]:
+    """The resources that share requests, and how many of the stored calls they would be asked for."""
+    scope = Scope(settings.private_calls == "keep", settings.workspace_id, asked)
+    moment = None if refresh else now()
+    by_id = [resource for resource in chosen if resource.by_id]
+    return [(members, len(due_calls(warehouse.query, members, scope, moment))) for members in sharing(by_id)]
+
+
+def _with_past(settings: GongSettings) -> list[Resource]:
+    """The chosen resources that a range of time selects from; raises `ConfigurationError` if there is none."""
+    windowed = [resource for resource in settings.chosen if resource.selection != "whole"]
     if not windowed:
         names = ", ".join(resource.name for resource in settings.chosen)
         raise ConfigurationError(f"{names}: Gong lists these whole, without a date range; gong-source sync loads them")

@@ -13,7 +13,7 @@ from gong_source.settings import DEFAULT_DAYS, resolve_settings
 from gong_source.windows import Window, days_before, now
 
 if TYPE_CHECKING:
-    from gong_source.api.client import Client
+    from gong_source.api.client import Client, Page
     from gong_source.resources.declare import Resource
     from gong_source.settings import GongSettings
 
@@ -58,13 +58,14 @@ def check(*, settings: GongSettings | None = None) -> CheckResult:
     """
     settings = settings or resolve_settings()
     client = connect(settings, max_attempts=2)  # a person is waiting for the answer
+    pages: dict[str, Page] = {}
     found: list[ResourceCheck] = []
     refused: list[MissingScope] = []
     try:
         for resource in sorted(RESOURCES.values(), key=lambda resource: resource not in settings.chosen):
             chosen = resource in settings.chosen
             try:
-                found.append(_checked(client, resource, settings, chosen=chosen))
+                found.append(_checked(client, resource, settings, pages, chosen=chosen))
             except MissingScope as error:
                 found.append(ResourceCheck(resource.name, resource.scope, chosen, False, None, _not_granted(resource)))
                 if chosen:
@@ -80,14 +81,19 @@ def check(*, settings: GongSettings | None = None) -> CheckResult:
     return CheckResult(client.transport.base_url, status, message, calls, client.transport.usage.requests, found)
 
 
-def _checked(client: Client, resource: Resource, settings: GongSettings, *, chosen: bool) -> ResourceCheck:
+def _checked(
+    client: Client, resource: Resource, settings: GongSettings, pages: dict[str, Page], *, chosen: bool
+) -> ResourceCheck:
+    """What the key sees of a resource; `pages` are those that were answered before, one for each endpoint."""
     moment = now()
-    window = Window(days_before(moment, DEFAULT_DAYS), moment) if resource.windowed else None
-    page = client.page(resource.endpoint, window)
+    by_time = resource.endpoint.time is not None
+    period_asked = Window(days_before(moment, DEFAULT_DAYS), moment) if by_time else None
+    page = pages.get(str(resource.endpoint)) or client.page(resource.endpoint, period_asked)
+    pages[str(resource.endpoint)] = page
     count = page.total if page.total is not None else len(page.records)
     workspace_id = settings.workspace_id if resource.can_filter_by_workspace else None
     where = f" in workspace {workspace_id}" if workspace_id else ""
-    period = f" in the last {DEFAULT_DAYS} days" if resource.windowed else ""
+    period = f" in the last {DEFAULT_DAYS} days" if by_time else ""
     if count:
         message = f"Gong lists {resource.count(count)}{where}{period}"
     else:

@@ -24,10 +24,10 @@ from gong_source.errors import (
     WrongTenant,
 )
 from gong_source.package import WindowPackage
+from gong_source.package_sources import chunk_source, snapshot_source
 from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
 from gong_source.runs.results import Progress, ResourceResult, Verification
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
-from gong_source.source import chunk_source, snapshot_source
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import last_snapshot
@@ -51,7 +51,7 @@ _RECORDS_PER_CHUNK = 110_000
 _BYTES_PER_CHUNK = 36_000_000
 _SECONDS_PER_CHUNK = 120.0
 # The first load makes these tables too, so that queries and views can rely on them.
-_BEGUN_EMPTY = (ARRIVALS, RUNS, VERIFICATIONS)
+BEGUN_EMPTY = (ARRIVALS, RUNS, VERIFICATIONS)
 
 
 class _SelectedFetch(Fetch[Batch]):
@@ -125,7 +125,7 @@ def _load_chunks(
             mode=mode,
             watermark=watermark,
             covered=ledger.covered,
-            empty_tables=_BEGUN_EMPTY,
+            empty_tables=BEGUN_EMPTY,
             query=run.warehouse.query,
             compared=[] if mode == "repair" else ledger.covered,  # a repair compares by itself
             max_deleted_share=run.settings.max_deleted_share,
@@ -262,7 +262,7 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
         record_ending(result, cause)
         return result
     share = run.settings.max_deleted_share
-    package = SnapshotPackage(snapshot, run.warehouse.query, "sync", share, _BEGUN_EMPTY)
+    package = SnapshotPackage(snapshot, run.warehouse.query, "sync", share, BEGUN_EMPTY)
     with run.warehouse.connected():
         load_ids = run.warehouse.load(snapshot_source(package))
         result.changed = _rows_changed(run.warehouse, resource, load_ids)

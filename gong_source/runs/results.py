@@ -98,13 +98,16 @@ class ResourceResult(Ending):
     """What a run did with one resource.
 
     `ends_run` says that the reason for an early end concerns all resources. `refusal` says why no record was marked as
-    deleted although some are missing in Gong. `not_due_until` is set if the last snapshot is recent enough, so that
-    nothing was read.
+    deleted although some are missing in Gong, or why content was kept that Gong no longer has. `asked` is the number of
+    calls that Gong was asked for by id; with `nothing_due`, there were none to ask for. `not_due_until` is set if the
+    last snapshot is recent enough, so that nothing was read.
     """
 
     resource: str
     ranges: Sequence[Window] = ()
     ends_run: bool = False
+    nothing_due: bool = False
+    asked: int = 0
     received: int = 0
     changed: int = 0
     marked_deleted: int = 0
@@ -146,7 +149,7 @@ class LoadResult(Ending):
         parts = list(self.resources.values())
         self.requests, self.waited_seconds, self.seconds = usage.requests, usage.waited_seconds, seconds
         self.take_over(parts)
-        if self.status == "failed" and any(part.status != "failed" for part in parts):
+        if self.status == "failed" and any(part.status != "failed" and not part.nothing_due for part in parts):
             self.status = "incomplete"
         self.ranges = [window for part in parts for window in part.ranges]
         self.windows = sum(part.windows for part in parts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gong_source.dates import in_words
+from gong_source.due import Scope, due_calls
 from gong_source.resources import RESOURCES
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
@@ -14,6 +15,7 @@ from gong_source.warehouse.ledger import (
     LastRun,
     Ledger,
     Verified,
+    last_done_sync,
     last_run,
     last_snapshot,
     last_verified,
@@ -22,7 +24,7 @@ from gong_source.warehouse.ledger import (
 )
 from gong_source.warehouse.mixed import TenantRows, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
-from gong_source.windows import Window, now, subtract, utc
+from gong_source.windows import Window, hours_between, now, subtract, utc
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,6 +33,17 @@ if TYPE_CHECKING:
     from gong_source.settings import GongSettings
     from gong_source.warehouse.warehouse import Warehouse
 
+_AGES = (("under 1 day", float("-inf"), 1.0), ("1 to 7 days", 1.0, 7.0), ("over 7 days", 7.0, float("inf")))
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """How many `calls` of some age, out of how many, have nothing of a resource yet."""
+
+    age: str
+    calls: int
+    of: int
+
 
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
@@ -38,7 +51,9 @@ class ResourceStatus:
 
     `rows` are those of its table, `deleted` those that Gong no longer lists. `current_to` is the time up to which it is
     covered, or of its last snapshot, and `age_seconds` how long ago that was. `lookback` is what the next sync fetches
-    again. `verified` is the last verification, `arrivals` says how late records arrived lately.
+    again. `verified` is the last verification, `arrivals` says how late records arrived lately. `lacks` says how many
+    calls have nothing yet of a resource that is asked for by their ids; `current_to` is then when a sync last asked for
+    all calls that were due.
     """
 
     name: str
@@ -58,6 +73,7 @@ class ResourceStatus:
     lookback: Window | None = None
     windows: int = 0
     arrivals: Delays | None = None
+    lacks: list[Lack] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +138,7 @@ def _too_old(parts: dict[str, ResourceStatus], settings: GongSettings, allowed: 
         return None
     old = []
     for part in parts.values():
-        extra = 0.0 if RESOURCES[part.name].windowed else settings.snapshot_hours * 3600
+        extra = settings.snapshot_hours * 3600 if RESOURCES[part.name].selection == "whole" else 0.0
         if part.age_seconds is None:
             old.append(f"{part.name}: nothing is loaded yet")
         elif part.age_seconds > allowed + extra:
@@ -136,6 +152,8 @@ def _age(current_to: datetime | None) -> float | None:
 
 def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) -> ResourceStatus:
     verified = last_verified(warehouse, resource, settings.workspace_id)
+    if resource.by_id:
+        return _status_by_id(warehouse, resource, settings, verified)
     if not resource.windowed:
         counted = warehouse.query(f"select count(*), count(deleted_at) from {{dataset}}.{resource.table.name}")
         rows, deleted = counted[0] if counted else (0, 0)
@@ -168,6 +186,28 @@ def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) ->
         windows=len(ledger.entries),
         arrivals=read_delays(warehouse, resource, settings.lookback_days),
     )
+
+
+def _status_by_id(
+    warehouse: Warehouse, resource: Resource, settings: GongSettings, verified: Verified | None
+) -> ResourceStatus:
+    scope = Scope(settings.private_calls == "keep", settings.workspace_id)
+    calls = due_calls(warehouse.query, [resource], scope)
+    headers = [call.known.get(resource.name) for call in calls]
+    moment, last = now(), last_snapshot(warehouse, resource)
+    current_to = last and max(last, last_done_sync(warehouse, resource) or last)
+    lacks = []
+    for age, youngest, oldest in _AGES:
+        of = [
+            header
+            for call, header in zip(calls, headers, strict=True)
+            if youngest <= hours_between(call.call_time, moment) / 24 < oldest
+        ]
+        without = sum(header is None or header.content_hash is None for header in of)
+        lacks += [Lack(age, without, len(of))] if without else []
+    rows = sum(header is not None for header in headers)
+    mode = "by id" if last else None
+    return ResourceStatus(resource.name, rows, 0, last, mode, verified, current_to, _age(current_to), lacks=lacks)
 
 
 def _gaps(ledger: Ledger) -> list[Window]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gong_source.errors import ConfigurationError
 from gong_source.runs.load import load_snapshot, load_windows
+from gong_source.runs.load_by_id import load_due, sharing
 from gong_source.runs.results import LoadResult, ResourceResult
 from gong_source.runs.run import open_run
 from gong_source.runs.verify.verify import verify_recent
@@ -14,6 +15,7 @@ from gong_source.warehouse.warehouse import Target
 from gong_source.windows import Window, days_before, iso, now, subtract, union
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from gong_source.resources.declare import Resource
@@ -36,10 +38,10 @@ def sync(
         moment = now()
         result = LoadResult("sync", notes=run.notes)
         run.results.append(result)
-        for resource in settings.chosen:
-            part = _sync_resource(run, resource, moment)
-            result.resources[resource.name] = part
-            if part.ends_run:
+        for members in sharing(settings.chosen):
+            parts = _sync_resources(run, members, moment)
+            result.resources |= parts
+            if any(part.ends_run for part in parts.values()):
                 break
         result.conclude(run.client.transport.usage, run.seconds)
         if result.status == "done" and settings.verify_days:
@@ -47,9 +49,14 @@ def sync(
     return result
 
 
-def _sync_resource(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
-    if not resource.windowed:
-        return load_snapshot(run, resource)
+def _sync_resources(run: Run, members: Sequence[Resource], moment: datetime) -> dict[str, ResourceResult]:
+    resource = members[0]
+    if resource.by_id:
+        return load_due(run, members, mode="sync")
+    return {resource.name: _sync_windows(run, resource, moment) if resource.windowed else load_snapshot(run, resource)}
+
+
+def _sync_windows(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
     ledger = run.ledger(resource)
     start = _start(run, ledger, moment)
     result = ResourceResult(resource.name, missing(ledger, start, moment, run.settings.lookback_days))

@@ -31,7 +31,7 @@ class Dictionary:
                 "resource": resource.name,
                 "endpoint": str(resource.endpoint),
                 "scope": resource.scope,
-                "loaded": "by time range" if resource.windowed else "whole",
+                "loaded": resource.selection,
                 "tables": [_table_as_json(table) for table in resource.tables],
             }
             for resource in self.resources

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from gong_source.package_sources import rows_source
 from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
 from gong_source.resources.declare import LOAD_ID_COLUMN
-from gong_source.source import rows_source
 from gong_source.warehouse.ledger import LOADS
 from gong_source.windows import days_before, now, utc
 

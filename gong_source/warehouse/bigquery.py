@@ -144,19 +144,25 @@ class _Lease:
 
 def _describe(source: DltSource) -> None:
     """Partitions tables by the day of their time, and describes them; dlt does both only when it creates a table."""
-    from dlt.destinations.adapters import bigquery_adapter
-
     for name, dlt_resource in source.resources.items():
-        first, *others = RESOURCES[name].tables
-        dlt_resource.apply_hints(additional_table_hints={_DESCRIPTION: first.description})
-        if first.time_column:
-            bigquery_adapter(dlt_resource, partition=first.time_column, cluster=list(first.cluster_columns))
-        for table in (*others, *BOOKKEEPING):
-            dlt_resource.apply_hints(
-                table_name=table.name,
-                create_table_variant=True,
-                additional_table_hints={_DESCRIPTION: table.description},
-            )
+        resource = RESOURCES[name]
+        sharing = [other for other in RESOURCES.values() if other.endpoint == resource.endpoint]
+        tables = dict.fromkeys(table for other in sharing for table in other.tables)
+        dlt_resource.apply_hints(**_hints(resource.table))
+        for table in (*tables, *BOOKKEEPING):
+            if table is not resource.table:
+                dlt_resource.apply_hints(table_name=table.name, create_table_variant=True, **_hints(table))
+
+
+def _hints(table: Table) -> dict[str, Any]:
+    """What BigQuery needs to know of a table beyond its columns; the keys are those of dlt's `bigquery_adapter`."""
+    hints: dict[str, Any] = {"additional_table_hints": {_DESCRIPTION: table.description}}
+    if table.time_column:
+        hints["additional_table_hints"]["x-bigquery-cluster-columns"] = list(table.cluster_columns)
+        clustered = {name: {"name": name, "x-bigquery-cluster": True} for name in table.cluster_columns}
+        by_day = {"name": table.time_column, "x-bigquery-partition": True}
+        hints["columns"] = clustered | {table.time_column: by_day}
+    return hints
 
 
 def _finish(client: Any, _tables: Sequence[Table], views: Sequence[LocalView]) -> None:

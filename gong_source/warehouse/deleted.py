@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
+from gong_source.resources.calls import CALLS
 from gong_source.resources.declare import LOAD_ID_COLUMN
 from gong_source.stored import id_batches, placeholders
 
@@ -41,6 +43,8 @@ def remove_rows(warehouse: Warehouse, resource: Resource, ids: Sequence[str]) ->
 def apply_policy(warehouse: Warehouse, resource: Resource, deleted_calls: str) -> None:
     """Removes the rows of deleted records, or redacts their content, or keeps them, as the setting says."""
     table = resource.table
+    if deleted_calls in {"remove", "redact"}:
+        _remove_content(warehouse, resource)
     if deleted_calls == "remove":
         warehouse.execute(f"delete from {{dataset}}.{table.name} where deleted_at is not null")
         if warehouse.query(f"select count(*) from {{dataset}}.{ARRIVALS.name}"):
@@ -58,3 +62,14 @@ def apply_policy(warehouse: Warehouse, resource: Resource, deleted_calls: str) -
             f"update {{dataset}}.{table.name} set {', '.join(f'{name} = null' for name in emptied)}"
             f" where deleted_at is not null and ({' or '.join(f'{name} is not null' for name in emptied)})"
         )
+
+
+def _remove_content(warehouse: Warehouse, resource: Resource) -> None:
+    """Deletes all that is stored of deleted calls beside their rows in `calls`."""
+    (key,) = resource.table.primary_key
+    known = warehouse.known_tables()
+    gone = f"(select {key} from {{dataset}}.{resource.table.name} where deleted_at is not null)"
+    for other in RESOURCES.values() if resource is CALLS else ():
+        for table in other.tables if other.by_id else ():
+            if table.name in known:
+                warehouse.execute(f"delete from {{dataset}}.{table.name} where {table.primary_key[0]} in {gone}")

@@ -113,6 +113,7 @@ class DuckDBClient(DuckDbClient):
     """dlt's client for DuckDB, which merges files without a staging dataset, within `bounds`."""
 
     bounds: Mapping[str, Any] = MappingProxyType({})
+    merge_statements: type[SqlMergeFollowupJob] = SqlMergeFollowupJob
 
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002 - of dlt's signature
         """Always false: there is no staging dataset."""
@@ -136,7 +137,8 @@ class MergeJob(RunnableLoadJob):
     """Merges a file into its table: rows with known keys by the statement that dlt writes, new rows by an insert.
 
     DuckDB keeps in memory what it joins. Mostly all rows are new, or the table is small. So dlt's statement gets only
-    the rows of the file whose keys are in the table, in the place of its staging table.
+    the rows of the file whose keys are in the table, in the place of its staging table. A child table is merged by
+    record: there, the key is that of the record, and a tombstone is never inserted.
     """
 
     _job_client: Any
@@ -157,18 +159,24 @@ class MergeJob(RunnableLoadJob):
 
     def _merge(self, client: Any) -> None:
         table, staging = client.get_qualified_table_names(self.load_table_name)
-        names = get_columns_names_with_prop(cast("TTableSchema", self._load_table), "primary_key")
+        schema = cast("TTableSchema", self._load_table)
+        names = get_columns_names_with_prop(schema, "merge_key") or get_columns_names_with_prop(schema, "primary_key")
         key = ", ".join(map(client.escape_column_name, names))
+        marks = get_columns_names_with_prop(schema, "hard_delete")
+        new = " and ".join(f"{client.escape_column_name(mark)} is null" for mark in marks) or "true"
         path = glob.escape(self._file_path)  # DuckDB reads [ * ? as patterns for several files
         file = f"read_parquet({client.capabilities.escape_literal(path)})"
         client.execute_sql("set TimeZone = 'UTC'")  # Parquet files of some flavors have times without a zone
         with client.begin_transaction():
             client.execute_sql(
-                f"create or replace temporary table known as select {key} from {file} semi join {table} using ({key})"
+                f"create or replace temporary table known as"
+                f" select distinct {key} from {file} semi join {table} using ({key})"
             )
-            for statement in SqlMergeFollowupJob.generate_sql([self._load_table], client):
+            for statement in self._job_client.merge_statements.generate_sql([self._load_table], client):
                 client.execute_sql(statement.replace(staging, f"(from {file} semi join known using ({key}))"))
-            client.execute_sql(f"insert into {table} by name from {file} anti join known using ({key})")
+            client.execute_sql(
+                f"insert into {table} by name select * from {file} anti join known using ({key}) where {new}"
+            )
 
 
 def check_file(path: Path, dataset: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlt.destinations import ducklake
-from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
+from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient, DuckLakeMergeFollowupJob
 
 from gong_source.errors import ConfigurationError
 from gong_source.warehouse.destination import Destination
@@ -40,7 +40,7 @@ class DuckLake(ducklake):
 
 
 class _Client(DuckDBClient, DuckLakeClient):
-    pass
+    merge_statements = DuckLakeMergeFollowupJob
 
 
 @contextmanager

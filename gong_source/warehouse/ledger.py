@@ -196,6 +196,16 @@ def last_run(warehouse: Warehouse) -> LastRun | None:
     return LastRun(command, utc(at), status, message, int(requests))
 
 
+def last_done_sync(warehouse: Warehouse, resource: Resource) -> datetime | None:
+    """When the last sync of `resource` began that ended well, UTC; None if there was none."""
+    found = warehouse.query(
+        f"select max(started_at) from {{dataset}}.{RUNS.name} where command = 'sync' and status = 'done'"
+        " and concat(',', resources, ',') like %s",
+        f"%,{resource.name},%",
+    )
+    return utc(found[0][0]) if found and found[0][0] is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """The last verification: of which range (None: a snapshot), when, and with what outcome."""

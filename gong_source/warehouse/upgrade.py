@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gong_source.package_sources import empty_source
 from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import BOOKKEEPING
-from gong_source.source import empty_source
 
 if TYPE_CHECKING:
     from gong_source.resources.declare import Table

@@ -128,7 +128,7 @@ def test_extra_body_is_sent_every_time(serve: Running) -> None:
 
     assert all(request.body is not None for request in gong.requests)
     assert [(request.body or {})["contentSelector"] for request in gong.requests] == [selector, selector]
-    assert all("parties" in record for page in pages for record in page.records)
+    assert all(any("parties" in record for record in page.records) for page in pages)  # imported calls have none
 
 
 @pytest.mark.parametrize("endpoint", [CALLS, DETAILED], ids=["query", "body"])
@@ -271,7 +271,7 @@ def test_whole_list_is_asked_for_without_a_filter(serve: Running) -> None:
 def test_window_has_to_fit_the_endpoint(serve: Running, endpoint: Endpoint, window: Window | None) -> None:
     """A window for a list without a filter by time, or none for a list that has one, is a mistake in the code."""
     gong = serve(Tenant())
-    with client_of(gong) as client, pytest.raises(ValueError, match="is asked for"):
+    with client_of(gong) as client, pytest.raises(ValueError, match=r"is asked for|cannot be asked for"):
         client.page(endpoint, window)
 
     assert gong.requests == []

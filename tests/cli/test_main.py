@@ -199,14 +199,15 @@ def test_status_without_a_dataset_says_so(command: Command) -> None:
 def test_check_sends_one_request_for_each_resource_and_says_what_the_key_sees(
     serve: Serve, command: Command, calls: int, expected: str
 ) -> None:
-    """One request for each resource, plain words, nothing written."""
+    """One request for each endpoint, plain words, nothing written."""
     simulator = serve(tenant_of(calls) if calls else Tenant())
 
     code, out, _ = command("check", simulator=simulator)
 
     assert code == 0
     assert expected in out
-    assert [request.path for request in simulator.requests] == ["/v2/calls", "/v2/users", "/v2/workspaces"]
+    paths = ["/v2/calls", "/v2/calls/extensive", "/v2/calls/transcript", "/v2/users", "/v2/workspaces"]
+    assert [request.path for request in simulator.requests] == paths
     assert list(Path.cwd().iterdir()) == []
 
 
@@ -835,6 +836,9 @@ def test_check_shows_one_line_for_each_resource(serve: Serve, command: Command) 
     assert as_json["calls"] == 30
     assert {part["name"]: part["granted"] for part in as_json["resources"]} == {
         "calls": True,
+        "call_details": False,
+        "call_content": False,
+        "transcripts": False,
         "users": False,
         "workspaces": True,
     }

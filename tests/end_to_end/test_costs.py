@@ -21,11 +21,11 @@ from gong_source.api.transport import Transport
 from gong_source.call_time import Converter, page_times, read_batch
 from gong_source.connection import connect
 from gong_source.package import WindowPackage
+from gong_source.package_sources import chunk_source
 from gong_source.resources.calls import CALLS
 from gong_source.runs.run import Control
 from gong_source.runs.sync import sync
 from gong_source.simulator import Simulator, Tenant
-from gong_source.source import chunk_source
 from gong_source.windows import Window
 
 Serve = Callable[..., Simulator]

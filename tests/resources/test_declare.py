@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gong_source.resources.declare import Column, Resource, Table
 
 COLUMNS = [(table, column) for table in TABLES for column in table.columns]
-OF_RECORDS = {resource.table.name for resource in RESOURCES.values()}
+OF_RECORDS = {table.name for resource in RESOURCES.values() for table in (resource.table, *resource.children)}
 
 
 def snake(field: str) -> str:
@@ -59,17 +59,32 @@ def test_table(table: Table) -> None:
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
 def test_resource(resource: Resource) -> None:
-    """A resource is named like its table, is keyed by Gong's id, keeps unknown fields, and marks deletions."""
+    """A resource is named like its table, is keyed by Gong's id, keeps unknown fields, and marks deletions.
+
+    What hangs on a call is keyed by its id, and `calls` says whether the call is deleted.
+    """
     (key,) = resource.table.primary_key
 
     assert resource.name == resource.table.name
     assert resource.table.columns[0].field
-    assert key == "id"
-    assert {"extra", "deleted_at"} <= set(resource.table.column_names)
+    assert key == ("call_id" if resource.by_id else "id")
+    assert {"extra"} | (set() if resource.by_id else {"deleted_at"}) <= set(resource.table.column_names)
     assert resource.scope.startswith("api:")
     assert not resource.windowed or resource.time_column in resource.table.column_names
     assert resource.count(1) == f"1 {resource.singular}"
     assert resource.count(2000) == f"2,000 {resource.plural}"
+
+
+@pytest.mark.parametrize(
+    "child", [child for resource in RESOURCES.values() for child in resource.children], ids=lambda child: child.name
+)
+def test_child_table(child: Table) -> None:
+    """A child table is keyed by call and position, keeps unknown fields, and has a column for tombstones."""
+    assert child.primary_key == ("call_id", "position")
+    assert child.column_names[-3:] == ["call_time", "extra", "is_tombstone"]
+    outer = {name for rows in child.rows for name, _ in rows.outer}
+    own = {column.name for column in child.columns if column.field}
+    assert outer | own == set(child.column_names[2:-3])
 
 
 def test_history_watches_columns_of_its_resource() -> None:
@@ -81,7 +96,7 @@ def test_history_watches_columns_of_its_resource() -> None:
 
 def test_names() -> None:
     """The tables that others build upon keep their names."""
-    assert [*RESOURCES] == ["calls", "users", "workspaces"]
+    assert [*RESOURCES] == ["calls", "call_details", "call_content", "transcripts", "users", "workspaces"]
     assert [table.name for table in BOOKKEEPING] == ["fetched_windows", "arrivals", "verifications", "runs"]
     assert len({table.name for table in TABLES}) == len(TABLES)
     assert FETCHED_WINDOWS.fields == {}

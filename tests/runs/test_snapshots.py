@@ -253,6 +253,9 @@ def test_missing_scope_lets_the_others_load(serve: Serve, settings_for: Settings
     assert result.status == "incomplete"
     assert {name: part.status for name, part in result.resources.items()} == {
         "calls": "done",
+        "call_details": "failed",
+        "call_content": "failed",
+        "transcripts": "failed",
         "users": "failed",
         "workspaces": "done",
     }
@@ -305,7 +308,7 @@ def test_backfill_is_for_resources_with_dates(serve: Serve, settings_for: Settin
         backfill(*january, settings=settings_for(simulator, resources=PEOPLE))
     result = backfill(*january, settings=settings_for(simulator, resources="all"))
 
-    assert list(result.resources) == ["calls"]
+    assert list(result.resources) == ["calls", "call_details", "call_content", "transcripts"]
     assert paths(simulator) == ["/v2/calls"]
 
 

@@ -220,7 +220,10 @@ def check_report(place: Place, tenant: Tenant) -> None:
         ("sync", "done"),
     ]
     assert sorted((check.resource, check.outcome) for check in facts.verifications) == [
+        ("call_content", "repaired"),  # a call of yesterday that the verification had just found
+        ("call_details", "repaired"),
         ("calls", "repaired"),
+        ("transcripts", "repaired"),
         ("users", "clean"),
         ("workspaces", "clean"),
     ]

@@ -14,9 +14,9 @@ from mirrors import SMALL, between, change, days_ago, environment_for, mirror, r
 
 from gong_source import Target, backfill, status, sync, verify
 from gong_source.errors import DestinationFailed
+from gong_source.package_sources import rows_source
 from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.resources.calls import CALLS
-from gong_source.source import rows_source
 from gong_source.warehouse import duckdb
 from gong_source.warehouse.warehouse import Warehouse, open_warehouse
 from gong_source.windows import iso

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from gong_source.connection import connect
 from gong_source.deletions import refusal
 from gong_source.errors import ConfigurationError, QuotaExhausted, RecordError, RequestFailed, RunStopped
+from gong_source.package_sources import rows_source
 from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.runs.load import record_ending
+from gong_source.runs.load_by_id import sharing
 from gong_source.runs.results import Verification, VerifyResult
 from gong_source.runs.run import open_run
+from gong_source.runs.verify.asked import verify_asked
 from gong_source.runs.verify.whole import verify_whole
 from gong_source.runs.verify.windowed import Terms, verify_windows
 from gong_source.settings import resolve_settings
-from gong_source.source import rows_source
 from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import read_ledger, workspaces
 from gong_source.warehouse.mixed import report, tenants_in
@@ -25,13 +27,15 @@ from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, now_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from gong_source.resources.declare import Resource
     from gong_source.runs.results import Difference
     from gong_source.runs.run import Control, Run
     from gong_source.settings import GongSettings
+
+_CENTURY_DAYS = 36_525
 
 
 def verify(
@@ -59,14 +63,15 @@ def verify(
     with open_run(target or Target(), settings, control, command="verify") as run:
         result = VerifyResult(deep, repair, notes=run.notes)
         run.results.append(result)
-        ranges = {r.name: _ranges(run, r, start, end) if r.windowed else [] for r in settings.chosen}
-        for resource in settings.chosen:
-            if tenants := tenants_in(run.warehouse, resource):
-                run.note(report(resource, tenants))
-            part = Verification(resource.name, ranges[resource.name], deep, repair)
-            result.resources[resource.name] = part
-            _verify(run, resource, part, Terms(repair, deep, share))
-            if part.ends_run:
+        ranges = {r.name: _ranges(run, r, start, end) for r in settings.chosen}
+        for members in sharing(settings.chosen):
+            parts = {r.name: Verification(r.name, ranges[r.name], deep, repair) for r in members}
+            result.resources |= parts
+            for resource in members:
+                if tenants := tenants_in(run.warehouse, resource):
+                    run.note(report(resource, tenants))
+            _verify(run, members, parts, Terms(repair, deep, share))
+            if any(part.ends_run for part in parts.values()):
                 break
         result.conclude(run.client.transport.usage, run.seconds)
     return result
@@ -106,7 +111,7 @@ def verify_recent(run: Run) -> VerifyResult | None:
         own_run = replace(run, client=client, ledgers=ledgers)
         for resource in windowed:
             part = result.resources[resource.name] = Verification(resource.name, ranges[resource.name], False, True)
-            _verify(own_run, resource, part, terms)
+            _verify(own_run, [resource], {resource.name: part}, terms)
             if part.ends_run:
                 break
         result.conclude(client.transport.usage, time.monotonic() - began)
@@ -116,7 +121,12 @@ def verify_recent(run: Run) -> VerifyResult | None:
 
 
 def _ranges(run: Run, resource: Resource, start: datetime | None, end: datetime | None) -> list[Window]:
-    """What to verify: the range that was asked for, else all that the ledger covers."""
+    """What to verify: the range that was asked for, else all that the ledger covers; none for what has no ranges."""
+    if not resource.windowed:
+        if not resource.by_id or (start is None and end is None):
+            return []
+        last = min(end or now(), now())
+        return [Window(start or days_before(last, _CENTURY_DAYS), last)]
     covered = run.ledger(resource).covered
     if not covered and (start is None or end is None):
         others = ", ".join(workspaces(run.warehouse, resource))
@@ -133,17 +143,27 @@ def _ranges(run: Run, resource: Resource, start: datetime | None, end: datetime 
     return [Window(first, last)]
 
 
-def _verify(run: Run, resource: Resource, result: Verification, terms: Terms) -> None:
-    """Verifies one resource, fills in `result`, and writes its row."""
-    moment, usage = now_exactly(), run.client.transport.usage
-    sent_before = usage.requests
+def _verify(run: Run, members: Sequence[Resource], results: Mapping[str, Verification], terms: Terms) -> None:
+    """Verifies resources that share requests, fills in `results`, and writes the row of each."""
+    moment, usage, resource = now_exactly(), run.client.transport.usage, members[0]
+    sent_before, result = usage.requests, results[resource.name]
     try:
         if resource.windowed:
             verify_windows(run, resource, result, terms, moment)
+        elif resource.by_id:
+            verify_asked(run, members, results, terms)
         else:
             verify_whole(run, resource, result, terms)
     except (QuotaExhausted, RunStopped, RequestFailed, RecordError) as cause:
-        record_ending(result, cause)
+        for part in results.values():
+            record_ending(part, cause)
+    result.requests = usage.requests - sent_before
+    for member in members:
+        _write_row(run, member, results[member.name], terms, moment)
+
+
+def _write_row(run: Run, resource: Resource, result: Verification, terms: Terms, moment: datetime) -> None:
+    """Concludes a verification, and writes its row."""
     _conclude(resource, result)
     if terms.repair and resource.windowed and result.outcome != "refused":
         marked = run.warehouse.query(
@@ -151,7 +171,6 @@ def _verify(run: Run, resource: Resource, result: Verification, terms: Terms) ->
         )
         result.marked_deleted = int(marked[0][0]) if marked else 0
         apply_policy(run.warehouse, resource, run.settings.deleted_calls)
-    result.requests = usage.requests - sent_before
     run.warehouse.load(rows_source(resource, VERIFICATIONS, [_row(run, result, moment)]))
 
 

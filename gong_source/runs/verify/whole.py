@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gong_source.package_sources import snapshot_source
 from gong_source.runs.results import Difference
 from gong_source.snapshot import SnapshotPackage, read_snapshot, refuse_strangers
-from gong_source.source import snapshot_source
 from gong_source.stored import rows_where
 
 if TYPE_CHECKING:

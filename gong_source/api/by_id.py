@@ -1,0 +1,169 @@
+"""Fetches what Gong has for named calls: many calls in a request, several requests at once, handed out in order."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from gong_source.api.client import with_restarts
+from gong_source.errors import BadRequest, GongError, PageCursorExpired, RecordError, RunStopped, UnexpectedAnswer
+from gong_source.windows import now_exactly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from gong_source.api.client import Client, Page
+    from gong_source.api.endpoints import Endpoint
+
+Part = TypeVar("Part")
+
+# The most ids that a request was seen to take.
+MOST_IDS = 100
+# With fewer ids than this in a request, their number is not why Gong rejects it.
+_FEW_IDS = 10
+# A request with a record that cannot be read is sent again in so many pieces.
+_PIECES = 10
+# An answer with transcripts takes some 60 MB while it is read, so few are read at once.
+_MOST_AT_ONCE = 4
+_FASTEST_USEFUL_RATE = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Part]):
+    """What Gong answered for some calls, and what that took; `asked_at` is UTC."""
+
+    ids: Sequence[str]
+    asked_at: datetime
+    part: Part
+    pages: int
+    requests: int
+    waited_seconds: float
+    first_request_id: str
+    last_request_id: str
+
+
+class FetchByIds(Generic[Part]):
+    """An iterator of answers for `ids`, in their order.
+
+    `convert` turns the pages of an answer into a part; it runs in a worker thread. If Gong rejects a request, the next
+    ones name half as many calls. Calls that cannot be loaded are left out, with the error in `failures`; if a record is
+    to blame, the request is sent again in pieces first, so that few are left out. Any other error ends the fetch after
+    the requests that were finished; it is left in `stopped_by`. While the iteration waits, `on_wait` is called twice a
+    second.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        endpoint: Endpoint,
+        ids: Sequence[str],
+        convert: Callable[[Sequence[str], Sequence[Page]], Part],
+        *,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.client = client
+        self.endpoint = endpoint
+        self.on_wait = on_wait
+        self.failures: list[tuple[Sequence[str], GongError]] = []
+        self.stopped_by: BaseException | None = None
+        self._convert = convert
+        self._most_ids = MOST_IDS
+        self._waiting: deque[Sequence[str]] = deque(_pieces(ids, MOST_IDS))
+        self._running: deque[tuple[Sequence[str], Future[Answer[Part]]]] = deque()
+        self._put_back: Answer[Part] | None = None
+        self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="gong-fetch")
+
+    @property
+    def ids_to_come(self) -> int:
+        """How many calls Gong has not answered for yet."""
+        return sum(map(len, self._waiting)) + sum(len(ids) for ids, _ in self._running)
+
+    def __iter__(self) -> Iterator[Answer[Part]]:
+        return self
+
+    def __next__(self) -> Answer[Part]:
+        if self._put_back is not None:
+            returned, self._put_back = self._put_back, None
+            return returned
+        while True:
+            self._start()
+            if not self._running:
+                raise StopIteration
+            ids, future = self._running[0]
+            wait([future], 0.5)
+            if not future.done():
+                self.on_wait()
+                continue
+            self._running.popleft()
+            error = future.exception()
+            if error is None:
+                return future.result()
+            self._take_in(ids, error)
+
+    def put_back(self, answer: Answer[Part]) -> None:
+        """Makes `answer` the next one to be handed out again."""
+        self._put_back = answer
+
+    def close(self) -> None:
+        """Ends the fetch; its threads end as soon as the request that they wait for has ended."""
+        self._waiting.clear()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self) -> None:
+        """Sends requests until as many are under way as the permitted rate needs at this latency."""
+        if self.stopped_by is None and self.client.transport.stopped.is_set():
+            self.stopped_by = RunStopped("stopped on request")
+        if self.stopped_by is not None:
+            self._waiting.clear()
+        while self._waiting and len(self._running) < self._at_once():
+            ids = self._waiting.popleft()
+            if len(ids) > self._most_ids:
+                self._waiting.extendleft(reversed(list(_pieces(ids, self._most_ids))))
+                ids = self._waiting.popleft()
+            self._running.append((ids, self._pool.submit(self._fetch, ids)))
+
+    def _at_once(self) -> int:
+        transport = self.client.transport
+        if transport.latency_seconds is None:
+            return 2
+        rate = min(transport.throttle.requests_per_second, _FASTEST_USEFUL_RATE)
+        return min(_MOST_AT_ONCE, math.ceil(rate * transport.latency_seconds) + 1)
+
+    def _take_in(self, ids: Sequence[str], error: BaseException) -> None:
+        """Decides what an error means for the calls of its request, and for the rest of the fetch."""
+        if isinstance(error, RecordError) and len(ids) > 1:
+            self._waiting.extendleft(reversed(list(_pieces(ids, math.ceil(len(ids) / _PIECES)))))
+        elif isinstance(error, RecordError | UnexpectedAnswer | PageCursorExpired):
+            self.failures.append((ids, error))
+        elif isinstance(error, BadRequest) and len(ids) > _FEW_IDS:
+            self._most_ids = min(self._most_ids, len(ids) // 2)
+            self._waiting.extendleft(reversed(list(_pieces(ids, self._most_ids))))
+        elif self.stopped_by is None:
+            self.stopped_by = error
+
+    def _fetch(self, ids: Sequence[str]) -> Answer[Part]:
+        """Runs in a worker thread."""
+        transport, asked_at = self.client.transport, now_exactly()
+        before = replace(transport.used_by_this_thread())
+        pages = with_restarts(lambda: list(self.client.pages(self.endpoint, ids)))
+        part = self._convert(ids, pages)
+        used = transport.used_by_this_thread()
+        return Answer(
+            ids,
+            asked_at,
+            part,
+            len(pages),
+            used.requests - before.requests,
+            used.waited_seconds - before.waited_seconds,
+            pages[0].request_id,
+            pages[-1].request_id,
+        )
+
+
+def _pieces(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for at in range(0, len(ids), size):
+        yield ids[at : at + size]

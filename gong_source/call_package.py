@@ -1,0 +1,119 @@
+"""One dlt package of what Gong answered about named calls: headers, child tables, and the row of the ledger."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import dlt
+
+from gong_source.errors import WrongTenant
+from gong_source.package import current_load_id, is_new, ledger_row, rows_of
+from gong_source.resources.bookkeeping import FETCHED_WINDOWS
+from gong_source.rows import to_table, with_load_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from gong_source.answers import Content
+    from gong_source.api.by_id import Answer, FetchByIds
+    from gong_source.content_rows import ContentRows
+    from gong_source.resources.declare import Resource, Table
+    from gong_source.stored import Row
+
+# dlt writes rows as they come, so that this much waits in memory.
+_BYTES_PER_YIELD = 8_000_000
+
+
+@dataclass
+class CallPackage:
+    """Answers for one dlt package, until a bound is reached; `members` are the resources that share the requests.
+
+    `rows` collects the rows of the answers, and counts them. `hidden` are the ids of private calls whose content is to
+    go. `empty_tables` are created with the first package. After `items`, `asked` is the number of calls asked for.
+    """
+
+    answers: FetchByIds[list[Content]]
+    members: Sequence[Resource]
+    rows: ContentRows
+    mode: str
+    hidden: Sequence[str] = ()
+    empty_tables: Sequence[Table] = ()
+    max_calls: float = float("inf")
+    max_bytes: float = float("inf")
+    max_seconds: float = float("inf")
+    clock: Callable[[], float] = time.monotonic
+    on_answer: Callable[[CallPackage], None] = lambda package: None
+    asked: int = 0
+
+    def items(self) -> Iterator[Any]:
+        """The package's tables as dlt items."""
+        load_id = current_load_id()
+        own = [table for member in self.members for table in (member.table, *member.children)]
+        yield from (self._item(table.name, to_table(table, []), load_id) for table in own if is_new(table))
+        self.rows.hide(self.members, self.hidden)
+        taken: list[Answer[list[Content]]] = []
+        for answer in self._until_full():
+            self.answers.client.tenant.confirm()
+            taken.append(replace(answer, part=[]))
+            for content in answer.part:
+                self.rows.take_in(answer.ids, answer.asked_at, content)
+            if self.rows.waiting_bytes >= _BYTES_PER_YIELD:
+                yield from self._taken_out(load_id)
+            self.asked += len(answer.ids)
+            self.on_answer(self)
+        if isinstance(self.answers.stopped_by, WrongTenant):
+            raise self.answers.stopped_by
+        yield from self._taken_out(load_id)
+        if taken or is_new(FETCHED_WINDOWS):
+            yield rows_of(FETCHED_WINDOWS, self._ledger_rows(taken), load_id)
+        yield from (rows_of(other, [], load_id) for other in self.empty_tables if is_new(other))
+
+    def _until_full(self) -> Iterator[Answer[list[Content]]]:
+        began, size = self.clock(), 0
+        for answer in self.answers:
+            yield answer
+            size += sum(_size(content) for content in answer.part)
+            full = self.asked >= self.max_calls or size >= self.max_bytes
+            if full or self.clock() - began >= self.max_seconds:
+                return
+
+    def _taken_out(self, load_id: str) -> Iterator[Any]:
+        """The rows that wait, as dlt items."""
+        for name, rows in self.rows.take_out():
+            yield self._item(name, rows, load_id)
+
+    def _item(self, name: str, rows: pa.Table, load_id: str) -> Any:
+        """Rows of the table of that name, as a dlt item."""
+        item = with_load_id(rows, load_id)
+        return item if name == self.members[0].table.name else dlt.mark.with_table_name(item, name)
+
+    def _ledger_rows(self, answers: Sequence[Answer[list[Content]]]) -> list[Row]:
+        """The row of the ledger for each member. The first has the requests, so that they are counted once."""
+        if not answers:
+            return []
+        first, last = answers[0], answers[-1]
+        return [
+            ledger_row(
+                member,
+                mode=self.mode,
+                rows=self.rows.found[member.name],
+                pages=sum(answer.pages for answer in answers),
+                requests=0 if number else sum(answer.requests for answer in answers),
+                waited_seconds=0.0 if number else sum(answer.waited_seconds for answer in answers),
+                first_request_id=first.first_request_id,
+                last_request_id=last.last_request_id,
+                unmapped=self.rows.unmapped[member.name],
+                fetched_at=last.asked_at,
+                settled=True,
+                **self.answers.client.tenant.columns(),
+            )
+            for number, member in enumerate(self.members)
+        ]
+
+
+def _size(content: Content) -> int:
+    return sum(table.nbytes for table in content.family.children.values())

@@ -1,0 +1,197 @@
+"""Which calls are due: Gong is asked for their details, content or transcripts by their ids.
+
+Gong says nowhere when these are ready, and details and content of a call change later. So the header of each call says
+when it is asked for again, and a run needs to know nothing else: neither when the last one was, nor on which machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gong_source.resources.declare import CallIds
+from gong_source.stored import id_batches, placeholders
+from gong_source.windows import hours_after, hours_between, next_midnight, utc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from gong_source.resources.declare import Resource
+    from gong_source.stored import Query
+    from gong_source.windows import Window
+
+_DAY = 24.0
+# What Gong makes of a call mostly comes within a day, and after a week hardly ever.
+_LATE_HOURS, _OPEN_DAYS, _INCOMPLETE_DAYS = 6.0, 7.0, 3.0
+# Comments, CRM fields and trackers of a call change later too.
+_CHANGES_DAILY_DAYS, _CHANGES_WEEKLY_DAYS = 7.0, 30.0
+# A run every six hours must not skip one because it starts some minutes earlier than the one before.
+_SHARE = 0.96
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the header of a call says: when Gong was first asked, when it first had something, and its hash."""
+
+    first_asked_at: datetime
+    content_hash: str | None
+    found_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DueCall:
+    """A call to ask for. `known` holds its headers by the name of the resource, as far as there are any."""
+
+    id: str
+    call_time: datetime
+    duration: int | None
+    known: Mapping[str, Known]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which calls may be asked for: those of one workspace (None: of all), in `window`, private ones or not."""
+
+    private: bool = False
+    workspace_id: str | None = None
+    window: Window | None = None
+
+
+def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: datetime | None = None) -> list[DueCall]:
+    """The stored calls to ask for at `moment`, latest first: those due for any of `members`, which share requests.
+
+    A call is due if it has no header, if its header says so, or if its length has changed since it was asked for.
+    Without a `moment`, all calls.
+    """
+    known = [member for member in members if query(f"select count(*) from {{dataset}}.{member.table.name}")]
+    columns, joins, due = ["c.id", "c.call_time", "c.duration"], [], []
+    for number, member in enumerate(known):
+        h = f"h{number}"
+        joins.append(f" left join {{dataset}}.{member.table.name} as {h} on {h}.call_id = c.id")
+        found = f"{h}.found_at" if "found_at" in member.table.column_names else "null"
+        columns += [f"{h}.first_asked_at", f"{h}.content_hash", found]
+        changed = f"coalesce({h}.asked_duration, -1) <> coalesce(c.duration, -1)"
+        due.append(f"{h}.call_id is null or {h}.ask_again_at <= %s or {changed}")
+    conditions, parameters = _conditions(scope)
+    if moment is not None and len(known) == len(members):
+        conditions.append(f"({' or '.join(due)})")
+        parameters += [moment] * len(due)
+    rows = query(
+        f"select {', '.join(columns)} from {{dataset}}.calls as c{''.join(joins)}"
+        f" where {' and '.join(conditions)} order by c.call_time desc, c.id",
+        *parameters,
+    )
+    return [_due_call(row, known) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCall:
+    """What a list of calls has just shown of a call that may not be stored yet."""
+
+    call_time: datetime
+    duration: int | None
+    is_private: bool
+
+
+def due_of_listed(
+    query: Query, members: Sequence[Resource], listed: Mapping[str, ListedCall], scope: Scope, moment: datetime
+) -> list[DueCall]:
+    """The calls to ask for among those just `listed`, latest first."""
+    headers: dict[str, dict[str, tuple[Known, datetime | None, int | None]]] = {}
+    for member in members:
+        found_at = "found_at" if "found_at" in member.table.column_names else "null"
+        columns = f"call_id, first_asked_at, content_hash, {found_at}, ask_again_at, asked_duration"
+        sql = f"select {columns} from {{dataset}}.{member.table.name} where call_id in"
+        for batch in id_batches(list(listed)):
+            for call_id, first, content_hash, found, again, duration in query(f"{sql} ({placeholders(batch)})", *batch):
+                known = Known(utc(first), content_hash, found and utc(found))
+                headers.setdefault(call_id, {})[member.name] = (known, again and utc(again), duration)
+
+    def is_due(call_id: str, call: ListedCall) -> bool:
+        found = headers.get(call_id, {})
+        return len(found) < len(members) or any(
+            (again is not None and again <= moment) or duration != call.duration
+            for _, again, duration in found.values()
+        )
+
+    due = [
+        DueCall(
+            call_id,
+            call.call_time,
+            call.duration,
+            {name: known for name, (known, *_) in headers.get(call_id, {}).items()},
+        )
+        for call_id, call in listed.items()
+        if (scope.private or not call.is_private) and is_due(call_id, call)
+    ]
+    return sorted(due, key=lambda call: call.call_time, reverse=True)
+
+
+def hidden_calls(query: Query, members: Sequence[Resource], scope: Scope) -> list[str]:
+    """The private calls whose content is stored and must not be."""
+    if scope.private:
+        return []
+    found: set[str] = set()
+    for member in members:
+        header = f"{{dataset}}.{member.table.name}"
+        rows = query(
+            f"select h.call_id from {header} as h join {{dataset}}.calls as c on c.id = h.call_id"
+            " where c.is_private and h.content_hash is not null"
+        )
+        found |= {call_id for (call_id,) in rows}
+    return sorted(found)
+
+
+def _conditions(scope: Scope) -> tuple[list[str], list[Any]]:
+    conditions, parameters = ["c.deleted_at is null"], list[Any]()
+    if not scope.private:
+        conditions.append("not coalesce(c.is_private, false)")
+    if scope.workspace_id is not None:
+        conditions.append("c.workspace_id = %s")
+        parameters.append(scope.workspace_id)
+    if scope.window is not None:
+        conditions.append("c.call_time >= %s and c.call_time < %s")
+        parameters += [scope.window.start, scope.window.end]
+    return conditions, parameters
+
+
+def _due_call(row: tuple[Any, ...], members: Sequence[Resource]) -> DueCall:
+    call_id, call_time, duration, *headers = row
+    known = {}
+    for number, member in enumerate(members):
+        first, content_hash, found = headers[3 * number : 3 * number + 3]
+        if first is not None:
+            known[member.name] = Known(utc(first), content_hash, found and utc(found))
+    return DueCall(call_id, utc(call_time), duration, known)
+
+
+def ask_again_at(
+    resource: Resource,
+    call_time: datetime,
+    first_asked_at: datetime,
+    asked_at: datetime,
+    *,
+    found: bool,
+    complete: bool,
+) -> datetime | None:
+    """When a call is due again that Gong was asked for at `asked_at`; None: only if its length changes.
+
+    `found` says whether Gong had something, `complete` whether that has the block that comes last.
+    """
+    assert isinstance(resource.select, CallIds)
+    age = max(0.0, hours_between(call_time, asked_at))
+    if not found:
+        known_for = hours_between(first_asked_at, asked_at)
+        wait = _LATE_HOURS if age < _OPEN_DAYS * _DAY else max(_DAY, known_for)
+    elif not resource.select.changes:
+        return None
+    elif not complete and age < _INCOMPLETE_DAYS * _DAY:
+        wait = 1.0 if age < _DAY else _LATE_HOURS
+    elif age < _CHANGES_DAILY_DAYS * _DAY:
+        return next_midnight(asked_at)
+    elif age < _CHANGES_WEEKLY_DAYS * _DAY:
+        wait = 7 * _DAY
+    else:
+        return None
+    return hours_after(asked_at, _SHARE * wait)

@@ -1,0 +1,177 @@
+"""Loads what Gong has for the calls that are due: their details, content or transcripts, chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from gong_source.answers import AnswerReader, request_for
+from gong_source.api.by_id import FetchByIds
+from gong_source.call_package import CallPackage
+from gong_source.content_rows import ContentRows, describe_losses
+from gong_source.due import Scope, due_calls, hidden_calls
+from gong_source.errors import GongError, WrongTenant
+from gong_source.package_sources import calls_source
+from gong_source.runs.load import BEGUN_EMPTY, record_ending
+from gong_source.runs.results import Progress, ResourceResult
+from gong_source.windows import now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gong_source.answers import Content
+    from gong_source.due import DueCall
+    from gong_source.resources.declare import Resource
+    from gong_source.runs.run import Run
+    from gong_source.windows import Window
+
+# A chunk costs seconds on BigQuery, with its many tables; a large one is soon fetched again after a crash.
+_CALLS_PER_CHUNK = 20_000
+_BYTES_PER_CHUNK = 300_000_000
+_SECONDS_PER_CHUNK = 120.0
+
+
+def sharing(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
+    """The resources that are loaded together: those asked for by id from one endpoint, and each other one alone."""
+    seen: set[str] = set()
+    for resource in resources:
+        if resource.name in seen:
+            continue
+        group = [other for other in resources if other.by_id and other.endpoint == resource.endpoint]
+        yield group if resource.by_id else [resource]
+        seen |= {other.name for other in group}
+
+
+def scope_of(run: Run, window: Window | None = None) -> Scope:
+    """The calls that the run may ask for by id."""
+    return Scope(run.settings.private_calls == "keep", run.settings.workspace_id, window)
+
+
+def load_due(
+    run: Run,
+    members: Sequence[Resource],
+    *,
+    mode: str,
+    calls: Sequence[DueCall] | None = None,
+    max_deleted_share: float | None = None,
+) -> dict[str, ResourceResult]:
+    """Asks Gong for the calls that are due for `members`, latest first, and loads what it has; the result of each.
+
+    With `calls`, these instead of those that are due. If asking ends with an error, a used-up quota or
+    a stop, what was answered before is loaded, and the results say why it ended. Raises `WrongTenant`, and
+    `DestinationFailed` if the warehouse fails.
+    """
+    scope, query = scope_of(run), run.warehouse.query
+    with run.warehouse.connected():
+        found = due_calls(query, members, scope, now()) if calls is None else calls
+        hidden = hidden_calls(query, members, scope)
+    due = {call.id: call for call in found}
+    results = {member.name: ResourceResult(member.name, nothing_due=not due) for member in members}
+    known = run.warehouse.known_tables()
+    if not due and not hidden and all(table.name in known for member in members for table in member.tables):
+        return results
+    reader = AnswerReader(members, {call.id: call.call_time for call in found}, private=scope.private)
+    answers = FetchByIds(run.client, request_for(members), list(due), reader)
+    try:
+        share = run.settings.max_deleted_share if max_deleted_share is None else max_deleted_share
+        _load_chunks(run, members, results, answers, due, hidden, mode, share)
+    finally:
+        answers.close()
+    for result in results.values():
+        _set_status(answers, result)
+    return results
+
+
+def _load_chunks(
+    run: Run,
+    members: Sequence[Resource],
+    results: dict[str, ResourceResult],
+    answers: FetchByIds[list[Content]],
+    due: dict[str, DueCall],
+    hidden: Sequence[str],
+    mode: str,
+    share: float,
+) -> None:
+    """Loads the answers to their end; counts each chunk in `results` once it is loaded."""
+    report = _reporter(run, members[0], answers, len(due))
+    asked = 0
+    losses: dict[str, Counter[str]] = defaultdict(Counter)
+    at_least_once = True  # the tables have to exist, and the hidden calls have to go
+    while (answer := next(answers, None)) is not None or at_least_once:
+        at_least_once = False
+        if answer is not None:
+            answers.put_back(answer)
+        rows = ContentRows(run.warehouse.query, due, share)
+        package = CallPackage(
+            answers,
+            members,
+            rows,
+            mode,
+            hidden=hidden,
+            empty_tables=BEGUN_EMPTY,
+            max_calls=_CALLS_PER_CHUNK,
+            max_bytes=_BYTES_PER_CHUNK,
+            max_seconds=_SECONDS_PER_CHUNK,
+            on_answer=lambda package, before=asked: report(before + package.asked),  # type: ignore[misc]
+        )
+        run.warehouse.load(calls_source(package))
+        hidden = ()
+        asked += package.asked
+        for name, result in results.items():
+            _count(result, package.asked, rows)
+            losses[name].update(rows.losses[name])
+            result.refusal = describe_losses(losses[name]) if losses[name] else None
+
+
+def _count(result: ResourceResult, asked: int, rows: ContentRows) -> None:
+    """Adds what a chunk has loaded."""
+    result.asked += asked
+    result.received += rows.found[result.resource]
+    result.changed += rows.changed[result.resource]
+    result.unmapped += rows.unmapped[result.resource]
+
+
+def _reporter(run: Run, resource: Resource, answers: FetchByIds[list[Content]], total: int) -> Callable[[int], None]:
+    """A function that reports to `run.control` how many calls Gong has answered for, and reports while it waits too."""
+    transport, began, sent_before = run.client.transport, time.monotonic(), run.client.transport.usage.requests
+    answered = 0
+
+    def report(asked: int | None = None) -> None:
+        nonlocal answered
+        answered = answered if asked is None else asked
+        requests = transport.usage.requests
+        run.control.on_progress(
+            Progress(
+                resource=resource.name,
+                records=answered,
+                records_to_come=total - answered,
+                requests_to_come=(total - answered) / 100,
+                exact=True,
+                windows=0,
+                requests=requests,
+                requests_left=transport.throttle.left(),
+                rate=(requests - sent_before) / max(time.monotonic() - began, 0.001),
+                permitted_rate=transport.throttle.requests_per_second,
+            )
+        )
+
+    answers.on_wait = report
+    return report
+
+
+def _set_status(answers: FetchByIds[list[Content]], result: ResourceResult) -> None:
+    """Sets the status, from how the requests ended."""
+    result.failures = [f"{len(ids):,} calls, the first {ids[0]}: {error}" for ids, error in answers.failures]
+    cause = answers.stopped_by
+    if isinstance(cause, WrongTenant):
+        raise cause
+    if isinstance(cause, GongError):
+        record_ending(result, cause)
+    elif cause is not None:
+        raise cause
+    elif result.failures:
+        result.status, result.message = "incomplete", f"{result.failures[0]}"
+    if result.refusal:
+        result.status = "incomplete" if result.status == "done" else result.status
+        result.message = f"{result.message}; {result.refusal}" if result.message else result.refusal

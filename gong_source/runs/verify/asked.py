@@ -1,0 +1,124 @@
+"""Verifies a resource that is asked for by the ids of calls.
+
+The warehouse alone shows whether Gong was asked for every call, and whether all rows of each answer are there. Only a
+deep verification asks Gong for every call again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gong_source.answers import AnswerReader, request_for
+from gong_source.api.by_id import FetchByIds
+from gong_source.due import due_calls
+from gong_source.runs.load_by_id import load_due, scope_of
+from gong_source.runs.results import Difference
+from gong_source.windows import hours_between, now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gong_source.due import DueCall
+    from gong_source.resources.declare import Resource
+    from gong_source.runs.results import ResourceResult, Verification
+    from gong_source.runs.run import Run
+    from gong_source.runs.verify.windowed import Terms
+
+# A younger call may have been listed by the last sync without being asked for.
+_SETTLED_HOURS = 24.0
+# No hash is like this one: what has it is loaded again.
+_DIFFERENT = "different"
+
+
+def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Verification], terms: Terms) -> None:
+    """Finds the calls that were never asked for, and those with missing rows; if `deep`, those that Gong has changed.
+
+    `members` share their requests. A repair asks for these calls again. Raises what requests and loads raise.
+    """
+    ranges = results[members[0].name].ranges
+    with run.warehouse.connected():
+        calls = due_calls(run.warehouse.query, members, scope_of(run, ranges[0] if ranges else None))
+        different = {member.name: _broken(run, member, calls) for member in members}
+    if terms.deep:
+        for name, changed in _changed(run, members, calls, results).items():
+            different[name] |= changed
+    moment = now()
+    settled = {call.id for call in calls if hours_between(call.call_time, moment) >= _SETTLED_HOURS}
+    again: set[str] = set()
+    for member in members:
+        asked = {call.id for call in calls if member.name in call.known}
+        missing, result = settled - asked, results[member.name]
+        result.listed, result.stored = len(asked | missing), len(asked)
+        if missing or different[member.name]:
+            window = ranges[0] if ranges else None
+            counts = (result.listed, result.stored, len(missing), len(different[member.name]))
+            result.windows.append(Difference(member.name, window, *counts))
+            again |= missing | different[member.name]
+    if terms.repair and again:
+        due = [_as_different(call, different) for call in calls if call.id in again]
+        loads = load_due(run, members, mode="repair", calls=due, max_deleted_share=terms.share)
+        for name, load in loads.items():
+            _take_over(load, results[name])
+
+
+def _take_over(load: ResourceResult, result: Verification) -> None:
+    """How the load of a repair ended is how the verification ends."""
+    result.take_over([load])
+    result.ends_run = load.ends_run
+    result.failures += load.failures
+    for found in result.windows:
+        if load.refusal:
+            found.outcome = "refused"
+        elif load.status == "done":
+            found.outcome = "repaired"
+
+
+def _broken(run: Run, resource: Resource, calls: Sequence[DueCall]) -> set[str]:
+    """The calls with more or fewer rows in the child tables than their header says."""
+    parts = " union all ".join(
+        f"select {child.parent_key}, count(*) as n from {{dataset}}.{child.name} group by {child.parent_key}"
+        for child in resource.children
+    )
+    rows = run.warehouse.query(
+        f"select h.call_id from {{dataset}}.{resource.table.name} as h"
+        f" left join (select call_id, sum(n) as n from ({parts}) as p group by call_id) as s on s.call_id = h.call_id"
+        " where h.child_rows <> coalesce(s.n, 0) or (h.content_hash is null and s.n > 0)"
+    )
+    return {call_id for (call_id,) in rows} & {call.id for call in calls}
+
+
+def _changed(
+    run: Run, members: Sequence[Resource], calls: Sequence[DueCall], results: Mapping[str, Verification]
+) -> dict[str, set[str]]:
+    """For each member, the calls for which Gong answers something else than what is stored."""
+    asked = [call for call in calls if call.known]
+    times = {call.id: call.call_time for call in asked}
+    reader = AnswerReader(members, times, private=run.settings.private_calls == "keep")
+    answers = FetchByIds(run.client, request_for(members), list(times), reader)
+    known = {call.id: call.known for call in asked}
+    changed: dict[str, set[str]] = {member.name: set() for member in members}
+    try:
+        for answer in answers:
+            for content in answer.part:
+                name = content.resource.name
+                for call_id in answer.ids if content.omits_empty else content.ids:
+                    header = known[call_id].get(name)
+                    if header is not None and header.content_hash != content.hashes.get(call_id):
+                        changed[name].add(call_id)
+    finally:
+        answers.close()
+    for result in results.values():
+        result.failures += [f"{len(ids):,} calls, the first {ids[0]}: {error}" for ids, error in answers.failures]
+    if answers.stopped_by is not None:
+        raise answers.stopped_by
+    return changed
+
+
+def _as_different(call: DueCall, different: Mapping[str, set[str]]) -> DueCall:
+    """The call as if its content had changed where it differs, so that all its rows are loaded again."""
+    known = {
+        name: replace(header, content_hash=_DIFFERENT) if call.id in different[name] else header
+        for name, header in call.known.items()
+    }
+    return replace(call, known=known)

@@ -1,0 +1,215 @@
+"""What is asked for by the ids of calls: which calls are due, what is sent, and what an early end leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from conversations import ALL, ask_again, difference
+from places import Place, duckdb_place
+from tenants import END, days_ago
+
+from gong_source import backfill, status, sync, verify
+from gong_source.runs.run import Control
+from gong_source.simulator import SMALL, Fault, Tenant
+from gong_source.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gong_source.settings import GongSettings
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+    SettingsFor = Callable[..., GongSettings]
+
+EXTENSIVE, TRANSCRIPT = "/v2/calls/extensive", "/v2/calls/transcript"
+
+
+@pytest.fixture
+def place(own_place: Path) -> Place:
+    """A DuckDB file."""
+    return duckdb_place(own_place / "gong_calls.duckdb", "gong")
+
+
+def _tenant(calls: int = 12) -> Tenant:
+    tenant = Tenant.generate(calls, start=days_ago(6), end=END, seed=calls, content=SMALL)
+    for call_id in tenant.calls:
+        tenant.edit(call_id, isPrivate=False)
+    return tenant
+
+
+def test_verify_finds_lost_rows_and_repairs_them(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Missing rows, missing headers, and content that Gong has changed: found, and loaded again."""
+    tenant = _tenant()
+    settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    old = place.fetch(f"select id from gong.calls where call_time < '{iso(days_ago(2))}' order by call_time")
+    spoken = {row[0] for row in place.fetch("select call_id from gong.transcript_sentences")}
+    lost, header, edited = [row[0] for row in old if row[0] in spoken][:3]
+    place.write(f"delete from gong.transcript_sentences where call_id = '{lost}' and position = 0")
+    place.write(f"delete from gong.call_details where call_id = '{header}'")
+    place.write(f"delete from gong.call_participants where call_id = '{header}'")
+    tenant.edit_content(edited, brief=lambda _: "another one")
+
+    found = verify(place.target, settings=settings)
+    assert {name: (part.total("missing"), part.total("changed")) for name, part in found.resources.items()} == {
+        "calls": (0, 0),
+        "call_details": (1, 0),
+        "call_content": (0, 0),
+        "transcripts": (0, 1),
+    }
+    assert found.outcome == "differs"
+    deep = verify(place.target, settings=settings, deep=True, repair=True)
+    assert (deep.outcome, deep.resources["call_content"].total("changed")) == ("repaired", 1)
+    assert difference(place, tenant) == []
+    again = verify(place.target, settings=settings, deep=True)
+    assert (again.outcome, again.resources["call_content"].requests) == ("clean", 0)
+
+
+def test_due_calls_are_asked_for_a_hundred_at_a_time(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Each request names 100 calls, without dates; details and content share it; nothing due, nothing sent."""
+    tenant = _tenant(230)
+    simulator = serve(tenant)
+    settings = settings_for(simulator, resources=ALL, start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    sent = [request for request in simulator.requests if request.path in {EXTENSIVE, TRANSCRIPT}]
+    assert [request.path for request in sent] == [EXTENSIVE] * 3 + [TRANSCRIPT] * 3
+    for request in sent:
+        assert request.body["filter"].keys() == {"callIds"}
+    assert sorted(len(request.body["filter"]["callIds"]) for request in sent) == [30, 30, 100, 100, 100, 100]
+    asked = [call_id for request in sent[:3] for call_id in request.body["filter"]["callIds"]]
+    assert sorted(asked) == sorted(tenant.calls)
+    selector = sent[0].body["contentSelector"]
+    assert "media" not in selector["exposedFields"]
+    assert selector["exposedFields"]["content"]["brief"] is True
+    assert selector["exposedFields"]["parties"] is True
+
+    again = sync(place.target, settings=settings)
+    assert [again.resources[name].asked for name in ("call_details", "call_content", "transcripts")] == [0, 0, 0]
+    assert len([request for request in simulator.requests if request.path in {EXTENSIVE, TRANSCRIPT}]) == 6
+    assert difference(place, tenant) == []
+
+
+def test_only_the_flags_of_what_is_chosen_are_sent(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """A group that is not named is not asked for."""
+    simulator = serve(_tenant(3))
+    sync(place.target, settings=settings_for(simulator, resources="calls,call_content", start_date=iso(days_ago(8))))
+    (request,) = [request for request in simulator.requests if request.path == EXTENSIVE]
+    exposed = request.body["contentSelector"]["exposedFields"]
+    assert exposed.keys() == {"content", "collaboration"}
+    assert exposed["content"].keys() == {"brief", "structure", "outline", "highlights", "keyPoints"}
+    assert "context" not in request.body["contentSelector"]
+
+
+def test_switching_details_on_later_and_off_again_loses_nothing(
+    place: Place, serve: Serve, settings_for: SettingsFor
+) -> None:
+    """What was not asked for so far is due; what is switched off stays as it is."""
+    tenant = _tenant(8)
+    simulator = serve(tenant)
+
+    def run(resources: str) -> list[int]:
+        settings = settings_for(simulator, resources=resources, start_date=iso(days_ago(8)))
+        return [part.asked for part in sync(place.target, settings=settings).resources.values()]
+
+    assert run("calls") == [0]
+    assert run("calls,call_details") == [0, 8]
+    before = place.fetch("select * from gong.call_details order by call_id")
+    assert run("calls") == [0]
+    assert place.fetch("select * from gong.call_details order by call_id") == before
+    assert run(ALL) == [0, 8, 8, 8]
+    assert difference(place, tenant) == []
+
+
+def test_budget_that_ends_early_keeps_the_latest_calls(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Recent calls come first, and the next run goes on with the others."""
+    tenant = _tenant(230)
+    settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings_for(serve(tenant), resources="calls", start_date=iso(days_ago(8))))
+    calls = [row[0] for row in place.fetch("select id from gong.calls order by call_time desc, id")]
+    paused = backfill(days_ago(8), END, place.target, settings=settings, control=Control(max_requests=1))
+    assert paused.status == "paused"
+    assert {row[0] for row in place.fetch("select call_id from gong.transcripts")} == set(calls[:100])
+    assert backfill(days_ago(8), END, place.target, settings=settings).status == "done"
+    assert place.fetch("select count(*) from gong.transcripts") == [(230,)]
+
+
+def test_lists_that_many_calls_lose_at_once_are_kept(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """A lost licence or scope looks like that: nothing is removed before a person confirms it."""
+    tenant = _tenant(40)
+    settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    queries = ["select count(*) from gong.call_outline", "select count(brief) from gong.call_content"]
+    before = place.fetch_all(queries)
+    for call_id in tenant.calls:
+        tenant.set_content(call_id, outline=[], brief=None)
+    ask_again(place)
+    result = sync(place.target, settings=settings)
+
+    assert result.status == "incomplete"
+    assert "call_outline" in (result.message or "")
+    assert place.fetch_all(queries) == before
+    confirmed = verify(place.target, settings=settings, deep=True, repair=True, accept_deletions=True)
+    assert confirmed.outcome == "repaired"
+    assert difference(place, tenant) == []
+
+
+def test_missing_scope_leaves_the_other_resources_alone(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """The run ends incomplete, and names the scope."""
+    tenant = _tenant(4)
+    simulator = serve(tenant, scopes=frozenset({"api:calls:read:basic", "api:calls:read:transcript"}))
+    result = sync(place.target, settings=settings_for(simulator, resources=ALL, start_date=iso(days_ago(8))))
+    assert result.status == "incomplete"
+    assert "api:calls:read:extensive" in (result.message or "")
+    assert {name: part.status for name, part in result.resources.items()} == {
+        "calls": "done",
+        "call_details": "failed",
+        "call_content": "failed",
+        "transcripts": "done",
+    }
+
+
+def test_status_says_how_many_calls_lack_a_transcript(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """By age; and up to which time all calls were asked for."""
+    tenant = _tenant(6)
+    for call_id in tenant.calls:
+        tenant.set_transcript(call_id, None)
+    settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    found = status(place.target, settings=settings).resources
+    assert sum(lack.calls for lack in found["transcripts"].lacks) == 6
+    asked_at = found["transcripts"].current_to
+    assert asked_at == found["transcripts"].last_run
+    sync(place.target, settings=settings)  # nothing is due, and that is current too
+    later = status(place.target, settings=settings).resources["transcripts"].current_to
+    assert later is not None
+    assert asked_at is not None
+    assert later > asked_at
+
+
+def test_request_that_names_too_many_calls_is_halved(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Gong documents no largest number of ids: after a 400, the next requests name half as many."""
+    tenant = _tenant(60)
+    simulator = serve(tenant, most_call_ids=25)
+    settings = settings_for(simulator, resources="calls,transcripts", start_date=iso(days_ago(8)))
+    assert sync(place.target, settings=settings).status == "done"
+    assert place.fetch("select count(*) from gong.transcripts") == [(60,)]
+    sizes = [len(request.body["filter"]["callIds"]) for request in simulator.requests if request.path == TRANSCRIPT]
+    assert (sizes[:2], sizes[-4:]) == ([60, 30], [15, 15, 15, 15])
+    assert len(sizes) <= 7
+
+
+def test_failed_requests_are_retried_and_answers_cut_off_are_asked_again(
+    place: Place, serve: Serve, settings_for: SettingsFor
+) -> None:
+    """The retry layer is the same for every request."""
+    tenant = _tenant(6)
+    faults = (
+        Fault(kind="status", status=503, path=TRANSCRIPT, times=1),
+        Fault(kind="truncate", path=EXTENSIVE, times=1),
+    )
+    settings = settings_for(serve(tenant, faults=faults), resources=ALL, start_date=iso(days_ago(8)))
+    assert sync(place.target, settings=settings).status == "done"
+    assert difference(place, tenant) == []

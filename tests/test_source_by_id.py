@@ -1,0 +1,116 @@
+"""Details, content and transcripts in a dlt pipeline of one's own, without the commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import pytest
+from conversations import ALL, ask_again, difference
+from dlt.pipeline.exceptions import PipelineStepFailed
+from places import Place, duckdb_place
+from tenants import END, days_ago
+
+from gong_source import gong, sync
+from gong_source.simulator import SMALL, Tenant
+from gong_source.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gong_source.settings import GongSettings
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+    SettingsFor = Callable[..., GongSettings]
+
+BY_ID = {"/v2/calls/extensive", "/v2/calls/transcript"}
+
+
+@pytest.fixture
+def place(own_place: Path) -> Place:
+    """The file of a user's own pipeline."""
+    return duckdb_place(own_place / "own.duckdb", "gong")
+
+
+@pytest.fixture
+def pipeline() -> dlt.Pipeline:
+    """A user's own pipeline."""
+    return dlt.pipeline("own", destination="duckdb", dataset_name="gong")
+
+
+def _tenant(calls: int = 10) -> Tenant:
+    tenant = Tenant.generate(calls, start=days_ago(6), end=END, seed=calls, content=SMALL)
+    for call_id in tenant.calls:
+        tenant.edit(call_id, isPrivate=False)
+    return tenant
+
+
+def _source(simulator: Simulator, resources: str, **more: Any) -> Any:
+    credentials = {"access_key": "key", "access_key_secret": "secret", "base_url": simulator.base_url}
+    start = {"start_date": iso(days_ago(8)), "requests_per_second": 1000.0}
+    return gong(credentials=credentials, resources=resources, **(start | more))
+
+
+@pytest.mark.parametrize("mode", ["round_robin", "fifo"])
+def test_one_run_loads_calls_with_all_that_hangs_on_them(
+    place: Place, serve: Serve, pipeline: dlt.Pipeline, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls listed a moment ago are asked for in the same package, in whatever order dlt reads its resources."""
+    monkeypatch.setenv("EXTRACT__NEXT_ITEM_MODE", mode)
+    tenant = _tenant()
+    simulator = serve(tenant)
+    pipeline.run(_source(simulator, ALL))
+    assert difference(place, tenant) == []
+    assert len([request for request in simulator.requests if request.path in BY_ID]) == 2
+    assert len(place.fetch("select distinct _dlt_load_id from gong.fetched_windows")) == 1
+
+
+def test_later_runs_follow_changes_and_rewrite_nothing_else(place: Place, serve: Serve, pipeline: dlt.Pipeline) -> None:
+    """A changed list, a call that was trimmed, a call turned private: as Gong serves them."""
+    tenant = _tenant()
+    simulator = serve(tenant)
+    pipeline.run(_source(simulator, ALL))
+    simulator.reset_requests()
+    pipeline.run(_source(simulator, ALL))
+    assert not [request for request in simulator.requests if request.path in BY_ID]
+
+    changed, trimmed, hidden, *_others = tenant.calls
+    before = dict(place.fetch("select (call_id, position), _dlt_load_id from gong.transcript_sentences"))
+    tenant.set_content(changed, parties=[])
+    tenant.set_transcript(trimmed, [{"speakerId": None, "topic": None, "sentences": [{"text": "Bye."}]}])
+    tenant.edit(trimmed, duration=3)
+    tenant.edit(hidden, isPrivate=True)
+    ask_again(place)
+    pipeline.run(_source(simulator, ALL))
+    pipeline.run(_source(simulator, ALL))  # a call is stored as private before its content can go
+    assert difference(place, tenant) == []
+    after = dict(place.fetch("select (call_id, position), _dlt_load_id from gong.transcript_sentences"))
+    assert all(before[key] == load_id for key, load_id in after.items() if key[0] != trimmed)
+
+
+def test_one_resource_alone_asks_for_the_calls_that_are_stored(
+    own_place: Path, serve: Serve, settings_for: SettingsFor
+) -> None:
+    """`with_resources` works as dlt's users expect: the list of calls is not read."""
+    tenant = _tenant()
+    simulator = serve(tenant)
+    place = duckdb_place(own_place / "gong_calls.duckdb", "gong")
+    sync(place.target, settings=settings_for(simulator, resources="calls", start_date=iso(days_ago(8))))
+    simulator.reset_requests()
+    pipeline = dlt.pipeline("gong_calls", destination="duckdb", dataset_name="gong")
+    pipeline.run(_source(simulator, "calls").with_resources("transcripts"))
+    assert [request.path for request in simulator.requests] == ["/v2/calls/transcript"]
+    spoken = sum(tenant.served_transcript(call_id) is not None for call_id in tenant.calls)
+    assert place.fetch("select count(*), count(found_at) from gong.transcripts") == [(10, spoken)]
+
+
+def test_missing_scope_leaves_out_what_needs_it(serve: Serve, pipeline: dlt.Pipeline, place: Place) -> None:
+    """The others are loaded; without any other, the run says what is missing."""
+    simulator = serve(_tenant(), scopes=frozenset({"api:calls:read:basic", "api:calls:read:transcript"}))
+    pipeline.run(_source(simulator, ALL))
+    assert place.fetch("select count(*) from gong.transcripts") == [(10,)]
+    assert place.fetch("select count(*) from gong.call_details") == [(0,)]
+    with pytest.raises(PipelineStepFailed, match="api:calls:read:extensive"):
+        pipeline.run(_source(simulator, "call_details,call_content"))
