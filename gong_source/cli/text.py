@@ -259,10 +259,10 @@ def _windows(windows: Sequence[Window]) -> str:
 def demo_text(result: DemoResult, page: Path | None) -> str:
     """What the demo loaded, for people; `page` is its report, if it could be made."""
     first, second, verified = result.first, result.second, result.verification
-    others = " and ".join(RESOURCES[name].count(p.received) for name, p in first.resources.items() if name != "calls")
+    loaded = [RESOURCES[name].count(part.received) for name, part in first.resources.items()]
     lines = [
         f"A simulated Gong tenant was loaded into {result.file}:",
-        f"  first sync:   {first.calls_received:,} calls, {others}; {plural(first.requests, 'request')},"
+        f"  first sync:   {', '.join(loaded[:-1])} and {loaded[-1]}; {plural(first.requests, 'request')},"
         f" {in_words(first.seconds)}",
         f"  second sync:  {plural(second.requests, 'request')} for the last 7 days; {second.calls_changed} calls had a"
         " new title in Gong, and only those rows changed",

@@ -12,7 +12,7 @@ from gong_source.errors import DestinationFailed
 from gong_source.runs.sync import sync
 from gong_source.runs.verify.verify import verify
 from gong_source.settings import resolve_settings
-from gong_source.simulator import Settings, Simulator, Tenant
+from gong_source.simulator import SMALL, Settings, Simulator, Tenant
 from gong_source.warehouse.warehouse import Target
 from gong_source.windows import days_before, iso, now
 
@@ -36,6 +36,11 @@ _QUERIES = (
         """select date_trunc('week', call_time)::date as week, count(*) as calls,
                   count(distinct primary_user_id) as people
            from gong.calls group by week order by week desc limit 4""",
+    ),
+    (
+        "what people talk about",
+        """select tracker, count(*) as calls, sum(mentions) as mentions, sum(said_by_others) as by_others
+           from gong.tracker_mentions group by tracker order by calls desc limit 3""",
     ),
     (
         "users with most calls",
@@ -90,7 +95,7 @@ def demo(*, calls: int = 3000) -> DemoResult:
         raise DestinationFailed(f"cannot replace {file}: {error.strerror}") from None
     end = now()
     start = days_before(end, _DAYS)
-    tenant = Tenant.generate(calls, start=start, end=end, seed=7, shape="business")
+    tenant = Tenant.generate(calls, start=start, end=end, seed=7, shape="business", content=SMALL)
     with Simulator(tenant, replace(Settings(), requests_per_second=None, daily_quota=None)) as simulator:
         settings = resolve_settings(
             credentials={"access_key": "key", "access_key_secret": "secret", "base_url": simulator.base_url},

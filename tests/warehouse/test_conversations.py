@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from conversations import ALL, ask_again, difference
+from conversations import ALL, ask_again, difference, truth
 from tenants import END, days_ago
 
 from gong_source import sync
@@ -31,6 +32,40 @@ def _load_ids(place: Place, table: str) -> dict[tuple[str, int], str]:
     return {(call_id, position): load_id for call_id, position, load_id in rows}
 
 
+def _check_views(place: Place, tenant: Tenant) -> None:
+    """The views on conversations say what Gong served."""
+    expected = truth(tenant)
+    speakers = {
+        (key[0], row["speaker_id"]): row["name"]
+        for key, row in expected["call_participants"].items()
+        if row["speaker_id"] is not None
+    }
+    spoken = {key: row for key, row in expected["transcript_sentences"].items() if row["text"] is not None}
+    lines, texts, people, mentions = place.fetch_all(
+        [
+            "select call_id, position, speaker, text from gong.transcript_lines",
+            "select call_id, sentences, text from gong.transcript_texts",
+            "select call_id, name, email_address, talk_minutes from gong.call_people",
+            "select call_id, tracker, mentions from gong.tracker_mentions",
+        ]
+    )
+    assert sorted(lines) == sorted(
+        (call_id, position, speakers.get((call_id, row["speaker_id"])), row["text"])
+        for (call_id, position), row in spoken.items()
+    )
+    in_order = {call_id: [spoken[key]["text"] for key in sorted(spoken) if key[0] == call_id] for call_id, _ in spoken}
+    assert sorted(texts) == sorted((call_id, len(said), " ".join(said)) for call_id, said in in_order.items())
+    talk = {(key[0], row["party_id"]): row["talk_seconds"] for key, row in expected["call_speakers"].items()}
+    assert Counter((*row[:3], None if row[3] is None else round(float(row[3]), 6)) for row in people) == Counter(
+        (key[0], row["name"], row["email_address"], None if seconds is None else round(seconds / 60, 6))
+        for key, row in expected["call_participants"].items()
+        for seconds in [talk.get((key[0], row["party_id"]))]
+    )
+    assert sorted(mentions) == sorted(
+        (key[0], row["name"], row["count"]) for key, row in expected["call_trackers"].items() if row["count"]
+    )
+
+
 def test_tables_follow_what_gong_serves(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Late, added, changed, reordered, emptied, private and removed content; unchanged rows are not written again."""
     tenant = Tenant.generate(14, start=days_ago(6), end=END, seed=4, content=SMALL)
@@ -42,6 +77,7 @@ def test_tables_follow_what_gong_serves(place: Place, serve: Serve, settings_for
     first = sync(place.target, settings=settings)
     assert (first.status, difference(place, tenant)) == ("done", [])
     assert place.fetch(f"select found_at, sentences from gong.transcripts where call_id = '{late}'") == [(None, None)]
+    _check_views(place, tenant)
     before = {table: _load_ids(place, table) for table in CHILD_TABLES}
 
     tenant.make_content_available(late, transcript_at=None, content_at=None)
