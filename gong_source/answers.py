@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from gong_source.children import read_families, read_families_fast
 from gong_source.errors import RecordError
+from gong_source.privacy import KEEP_ALL
 from gong_source.resources import RESOURCES
 from gong_source.resources.declare import CallIds
 from gong_source.rows import encode, is_id
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from gong_source.api.client import Page
     from gong_source.api.endpoints import Endpoint
     from gong_source.children import Family
+    from gong_source.privacy import Privacy
     from gong_source.resources.declare import Resource
 
 logger = logging.getLogger(__name__)
@@ -55,14 +57,21 @@ class AnswerReader:
     """Turns the pages of an answer into the content of `members`, the resources that share the request.
 
     `call_times` has the call time of every call that is asked for. Unless `private`, private calls are left out.
+    `privacy` says what else must not be stored.
     """
 
     def __init__(
-        self, members: Sequence[Resource], call_times: Mapping[str, datetime], *, private: bool = False
+        self,
+        members: Sequence[Resource],
+        call_times: Mapping[str, datetime],
+        *,
+        private: bool = False,
+        privacy: Privacy = KEEP_ALL,
     ) -> None:
         self.members = members
         self._call_times = call_times
         self._private = private
+        self._privacy = privacy
         self._id_path = str(members[0].table.columns[0].field).split(".")
         self._cuts = [_cut_for(members, member) for member in members]
 
@@ -126,7 +135,7 @@ class AnswerReader:
         assert isinstance(member.select, CallIds)
         records = []
         for call_id, record in by_id.items():
-            part = cut(record)
+            part = cut(self._privacy.clean_answer(member, record, exact=exact))
             _set_at(part, self._id_path, call_id)
             records.append(part)
         times = [self._call_times[call_id] for call_id in by_id]
@@ -134,13 +143,12 @@ class AnswerReader:
         if family is None:
             return None
         awaited = member.select.awaited.split(".")
-        pairs = list(zip(by_id, records, strict=True))
         return Content(
             member,
             list(by_id),
             family,
-            {call_id: _hash(record) for call_id, record in pairs},
-            {call_id for call_id, record in pairs if _at(record, awaited)},
+            {call_id: _hash(record) for call_id, record in zip(by_id, records, strict=True)},
+            {call_id for call_id, record in by_id.items() if _at(record, awaited)},
         )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gong_source.privacy import KEEP_ALL
 from gong_source.resources.declare import Instants
 from gong_source.rows import ARROW_TYPES, read_records
 from gong_source.windows import Window, seconds_after, utc
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gong_source.api.client import Client, Page
+    from gong_source.privacy import Privacy
     from gong_source.resources.declare import Resource
 
 # Which time Gong uses for a call that is not a web conference.
@@ -58,15 +60,18 @@ class Batch:
     ambiguous: Ambiguous | None
 
 
-def read_batch(resource: Resource, pages: Sequence[Page], window: Window, filed_by: FiledBy | None) -> Batch:
+def read_batch(
+    resource: Resource, pages: Sequence[Page], window: Window, filed_by: FiledBy | None, privacy: Privacy = KEEP_ALL
+) -> Batch:
     """The records on `pages`, all received for `window`, in the order received, each with its call time.
 
-    Raises `RecordError` for a record without a usable id.
+    They lack what `privacy` says must not be stored. Raises `RecordError` for a record without a usable id.
     """
     records = read_records(resource, pages)
     select = resource.select
     assert isinstance(select, Instants)
     call_times, learnt, ambiguous = _call_times(select, records.arrays, window, filed_by)
+    records = privacy.clean_records(resource, records)
     table = records.to_arrow(resource.table, **{select.column: call_times})
     return Batch(table, len(records.extras), learnt, ambiguous)
 
@@ -74,9 +79,12 @@ def read_batch(resource: Resource, pages: Sequence[Page], window: Window, filed_
 class Converter:
     """Turns pages into Arrow tables, and finds out which of the two times Gong uses for this tenant."""
 
-    def __init__(self, client: Client, resource: Resource, filed_by: FiledBy | None) -> None:
+    def __init__(
+        self, client: Client, resource: Resource, filed_by: FiledBy | None, privacy: Privacy = KEEP_ALL
+    ) -> None:
         self.filed_by = filed_by
         self.resource = resource
+        self.privacy = privacy
         self._client = client
         self._questions_left = _MOST_QUESTIONS
         self._lock = threading.Lock()
@@ -84,7 +92,7 @@ class Converter:
     def __call__(self, window: Window, pages: Sequence[Page]) -> Batch:
         """The records on `pages`; raises `RecordError` for a record without a usable id."""
         rule_used = self.filed_by
-        batch = read_batch(self.resource, pages, window, rule_used)
+        batch = read_batch(self.resource, pages, window, rule_used, self.privacy)
         if batch.filed_by is not None:
             self.filed_by = batch.filed_by
         elif rule_used is None and batch.ambiguous is not None:
@@ -93,7 +101,9 @@ class Converter:
                 if self.filed_by is None and self._questions_left > 0 and not few:
                     self._questions_left -= 1
                     self.filed_by = self._ask(batch.ambiguous)
-        return batch if self.filed_by == rule_used else read_batch(self.resource, pages, window, self.filed_by)
+        if self.filed_by == rule_used:
+            return batch
+        return read_batch(self.resource, pages, window, self.filed_by, self.privacy)
 
     def _ask(self, call: Ambiguous) -> FiledBy | None:
         """Asks Gong for the millisecond of each of the two times. Gong uses the time whose answer lists the call."""

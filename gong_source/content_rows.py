@@ -16,6 +16,7 @@ from gong_source.answers import text_totals
 from gong_source.deletions import too_many_missing
 from gong_source.due import ask_again_at
 from gong_source.package import as_stored
+from gong_source.privacy import KEEP_ALL
 from gong_source.resources.declare import TOMBSTONE
 from gong_source.rows import to_table
 from gong_source.stored import id_batches, placeholders, rows_with_ids
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from gong_source.answers import Content
     from gong_source.due import DueCall, Known
+    from gong_source.privacy import Privacy
     from gong_source.resources.declare import Resource, Table
     from gong_source.stored import Query, Row
 
@@ -38,11 +40,14 @@ class ContentRows:
 
     `due` has every call that was asked for, by its id. `query` reads stored rows. Where more than `max_deleted_share`
     of the calls of an answer have lost a list or a value, it is kept, because a lost licence or scope looks like that.
-    For each resource, the counts say how many calls have content (`found`), how many of them a new or different one
-    (`changed`), how many something in `extra` (`unmapped`), and how many have lost what (`losses`).
+    `privacy` says what must not be stored. For each resource, the counts say how many calls have content (`found`), how
+    many of them a new or different one (`changed`), how many something in `extra` (`unmapped`), and how many have lost
+    what (`losses`).
     """
 
-    def __init__(self, query: Query, due: Mapping[str, DueCall], max_deleted_share: float) -> None:
+    def __init__(
+        self, query: Query, due: Mapping[str, DueCall], max_deleted_share: float, privacy: Privacy = KEEP_ALL
+    ) -> None:
         self.waiting_bytes = 0
         self.found: Counter[str] = Counter()
         self.changed: Counter[str] = Counter()
@@ -51,6 +56,7 @@ class ContentRows:
         self._query = query
         self._due = due
         self._share = max_deleted_share
+        self._privacy = privacy
         self._waiting: dict[str, list[pa.Table]] = defaultdict(list)
 
     def take_out(self) -> Iterator[tuple[str, pa.Table]]:
@@ -83,7 +89,8 @@ class ContentRows:
         # Gong may answer for a call no more, before a list of calls shows that it is gone. Its content stays till then.
         stored = self._stored(resource, silent & kept if content.omits_empty else silent)
         headers = _Headers(content, known, answered, stored, kept)
-        self._add(resource.table, to_table(resource.table, [headers.of(self._due[i], asked_at) for i in ids]))
+        rows = self._privacy.clean_rows(resource.table, (headers.of(self._due[i], asked_at) for i in ids))
+        self._add(resource.table, to_table(resource.table, rows))
         self.found[name] += len(content.ids)
         self.changed[name] += len(changed)
         self.unmapped[name] += content.family.unmapped
@@ -105,7 +112,8 @@ class ContentRows:
 
     def _stored(self, resource: Resource, ids: Collection[str]) -> dict[str, Row]:
         """The stored headers of these calls, by the id of the call."""
-        rows = rows_with_ids(self._query, as_stored(resource.table), sorted(ids))
+        found = rows_with_ids(self._query, as_stored(resource.table), sorted(ids))
+        rows = self._privacy.clean_rows(resource.table, found)
         return {row["call_id"]: row for row in rows}
 
     def _empty(self, resource: str, child: Table, without: Collection[str], compared: int) -> set[str]:

@@ -151,7 +151,8 @@ class WindowPackage:
         except DestinationFailed as error:  # what has been fetched is kept, and loaded as soon as that works again
             logger.warning("deleted %s are not marked in this run: %s", self.resource.plural, error)
         moment = now_exactly()
-        return [row | {"deleted_at": moment} for row in self.missing.rows]
+        rows = [row | {"deleted_at": moment} for row in self.missing.rows]
+        return self.converter.privacy.clean_rows(resource.table, rows)
 
     def _record_window(self, fetched: FetchedWindow[Batch], records: int) -> None:
         """Counts the window and writes its ledger row."""

@@ -16,6 +16,7 @@ from gong_source.dates import check_zone, parse
 from gong_source.errors import ConfigurationError
 from gong_source.misspelt import warn_of_misspelt
 from gong_source.presets import set_presets
+from gong_source.privacy import PERSONAL_DATA, Privacy, read_columns
 from gong_source.resources import RESOURCES
 from gong_source.windows import days_before
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SECTIONS = ("sources", "gong")
 DEFAULT_DAYS = 30
 DELETED_CALLS = ("keep", "redact", "remove")
-PRIVATE_CALLS = ("metadata", "keep")
+PRIVATE_CALLS = ("keep", "metadata", "drop")
 # For each setting with bounds: the smallest and the largest value.
 _TEN_YEARS = 3650
 _BOUNDS = {
@@ -97,7 +98,14 @@ class GongSettings(BaseConfiguration):
     deleted_calls: str = "keep"
     """What happens to calls that Gong no longer lists: keep the row, redact its content, or remove it."""
     private_calls: str = "metadata"
-    """What is loaded of private calls: metadata (only the row in calls), or keep (everything)."""
+    """What is loaded of private calls: metadata (only the row in calls), keep (everything), or drop (only an almost
+    empty row in calls, because verify counts rows)."""
+    exclude_columns: Any = ()
+    """Columns that stay null: a list or text with commas, of table.column. Their values are never written to disk."""
+    personal_data: str = "keep"
+    """Names, addresses, phone numbers and titles of people outside: keep, hash (with personal_data_key), or drop."""
+    personal_data_key: Optional[TSecretStrValue] = None  # noqa: UP045
+    """The secret key of these hashes. With another key, the same person gets another hash."""
     max_deleted_share: float = 0.2
     """The share of records that may be missing in Gong at once before a person has to confirm their deletion."""
 
@@ -115,6 +123,14 @@ class GongSettings(BaseConfiguration):
             raise ConfigurationError(f"deleted_calls: {self.deleted_calls!r}; choose {', '.join(DELETED_CALLS)}")
         if self.private_calls not in PRIVATE_CALLS:
             raise ConfigurationError(f"private_calls: {self.private_calls!r}; choose {', '.join(PRIVATE_CALLS)}")
+        if self.personal_data not in PERSONAL_DATA:
+            raise ConfigurationError(f"personal_data: {self.personal_data!r}; choose {', '.join(PERSONAL_DATA)}")
+        if self.personal_data == "hash" and not str(self.personal_data_key or "").strip():
+            raise ConfigurationError(
+                "personal_data: hash needs a secret key: set SOURCES__GONG__PERSONAL_DATA_KEY in the environment, or"
+                " personal_data_key under [sources.gong] in .dlt/secrets.toml"
+            )
+        read_columns(self.exclude_columns)
         check_zone(self.time_zone)
         self.resources = read_names(self.resources)
 
@@ -122,6 +138,16 @@ class GongSettings(BaseConfiguration):
     def chosen(self) -> list[Resource]:
         """The resources to load, in the order in which runs load them."""
         return [resource for name, resource in RESOURCES.items() if name in self.resources]
+
+    @property
+    def privacy(self) -> Privacy:
+        """What must not be stored."""
+        return Privacy(
+            read_columns(self.exclude_columns),
+            self.personal_data,
+            str(self.personal_data_key or "").strip(),
+            drops_private=self.private_calls == "drop",
+        )
 
     def start(self, now: datetime) -> datetime:
         """The start of the first sync: `start_date`, else 30 days before `now`.

@@ -15,6 +15,7 @@ from gong_source.api.client import read_whole
 from gong_source.deletions import too_many_missing
 from gong_source.errors import WrongTenant
 from gong_source.package import as_stored, current_load_id, is_new, ledger_row, rows_of
+from gong_source.privacy import KEEP_ALL
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, read_records, to_table, with_load_id
 from gong_source.stored import rows_where
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.api.client import Client
+    from gong_source.privacy import Privacy
     from gong_source.resources.declare import History, Resource, Table
     from gong_source.stored import Query, Row
 
@@ -37,7 +39,8 @@ class Snapshot:
     """All records of a resource, as Gong listed them at `fetched_at` (UTC).
 
     `total` is Gong's own count (None where Gong gives none), `ids` the ids of the records. `unmapped` is the number of
-    records with something in `extra`. `ledger` is the snapshot's row of the ledger, without its mode.
+    records with something in `extra`. `ledger` is the snapshot's row of the ledger, without its mode. `privacy` says
+    what the records lack because it must not be stored.
     """
 
     resource: Resource
@@ -47,6 +50,7 @@ class Snapshot:
     unmapped: int
     fetched_at: datetime
     ledger: Row
+    privacy: Privacy = KEEP_ALL
 
     @property
     def settled(self) -> bool:
@@ -54,8 +58,8 @@ class Snapshot:
         return self.total is None or self.total <= len(self.ids)
 
 
-def read_snapshot(client: Client, resource: Resource) -> Snapshot:
-    """Reads all pages of `resource` from Gong.
+def read_snapshot(client: Client, resource: Resource, privacy: Privacy = KEEP_ALL) -> Snapshot:
+    """Reads all pages of `resource` from Gong, without what must not be stored.
 
     Raises `RequestFailed`, `QuotaExhausted` or `RunStopped`, `WrongTenant` for the list of another tenant than the
     dataset's, and `RecordError` for a record without a usable id.
@@ -65,7 +69,7 @@ def read_snapshot(client: Client, resource: Resource) -> Snapshot:
     requests, waited = used.requests, used.waited_seconds
     pages = read_whole(client, resource.endpoint)
     client.tenant.confirm()
-    records = read_records(resource, pages)
+    records = privacy.clean_records(resource, read_records(resource, pages))
     (key,) = resource.table.primary_key
     table, ids = distinct([records.to_arrow(resource.table)], key)
     total = pages[0].total
@@ -82,7 +86,7 @@ def read_snapshot(client: Client, resource: Resource) -> Snapshot:
         "settled": total is None or total <= len(ids),
         **client.tenant.columns(),
     }
-    return Snapshot(resource, table, ids, total, len(records.extras), fetched_at, ledger)
+    return Snapshot(resource, table, ids, total, len(records.extras), fetched_at, ledger, privacy)
 
 
 def is_due(last: datetime | None, hours: float) -> bool:
@@ -127,6 +131,7 @@ class SnapshotPackage:
         stored = rows_where(self.query, as_stored(resource.table), "deleted_at is null")
         refuse_strangers(snapshot, stored)
         deleted = self._deleted(stored)
+        deleted = snapshot.privacy.clean_rows(resource.table, deleted)
         tables = [snapshot.table, to_table(resource.table, deleted)]
         yield with_load_id(pa.concat_tables(tables), load_id)
         if resource.history is not None:
@@ -169,7 +174,7 @@ class SnapshotPackage:
             if before is not None:
                 states.append(before | {"valid_to": moment})
             states.append({history.id_column: record["id"], "valid_from": moment, "valid_to": None, **state})
-        return states
+        return self.snapshot.privacy.clean_rows(table, states)
 
 
 def _same(before: Mapping[str, Any], state: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 import dlt
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, SqlClientNotAvailable
+from dlt.common.typing import TSecretStrValue  # noqa: TC002
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from gong_source.answers import AnswerReader, request_for
@@ -56,6 +57,9 @@ def gong(  # noqa: PLR0913, PLR0917 - in dlt, each setting of a source is an arg
     snapshot_hours: float = 24.0,
     max_deleted_share: float = 0.2,
     private_calls: str = "metadata",
+    exclude_columns: Union[str, Sequence[str]] = (),  # noqa: UP007
+    personal_data: str = "keep",
+    personal_data_key: Optional[TSecretStrValue] = None,  # noqa: UP045
     requests_per_second: float = 3.0,
     max_wait_seconds: float = 300.0,
     daily_request_budget: int = 10_000,
@@ -142,7 +146,7 @@ def _fetch_missing(
         since, known_from = _resume(state, incremental, settings, start)
     missing = [Window(start, known_from)] if start < known_from and not interval else []
     ranges = [*missing, *([Window(since, end)] if since < end else [])]
-    converter = Converter(client, resource, state.get("filed_by"))
+    converter = Converter(client, resource, state.get("filed_by"), settings.privacy)
     fetch = Fetch(client, resource.endpoint, union(ranges), converter, page_times)
     package = WindowPackage(
         fetch,
@@ -222,12 +226,13 @@ def _ask(
     scope, moment = Scope(settings.private_calls == "keep", settings.workspace_id), now()
     stored = [call for call in due_calls(_query, members, scope, moment) if call.id not in listed]
     due = {call.id: call for call in [*due_of_listed(_query, members, listed, scope, moment), *stored]}
-    reader = AnswerReader(members, {call.id: call.call_time for call in due.values()}, private=scope.private)
+    times, privacy = {call.id: call.call_time for call in due.values()}, settings.privacy
+    reader = AnswerReader(members, times, private=scope.private, privacy=privacy)
     answers = FetchByIds(client, request_for(members), list(due), reader)
     package = CallPackage(
         answers,
         members,
-        ContentRows(_query, due, settings.max_deleted_share),
+        ContentRows(_query, due, settings.max_deleted_share, privacy),
         "sync",
         hidden=hidden_calls(_query, members, scope),
     )
@@ -257,7 +262,7 @@ def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
         return
     client = _connect(settings)
     try:
-        snapshot = read_snapshot(client, resource)
+        snapshot = read_snapshot(client, resource, settings.privacy)
     except MissingScope as error:
         _leave_out([resource], error)
         return

@@ -95,7 +95,7 @@ def load_windows(
         return
     warehouse, client = run.warehouse, run.client
     state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get(resource.name, {})
-    converter = Converter(client, resource, state.get("filed_by"))
+    converter = Converter(client, resource, state.get("filed_by"), run.settings.privacy)
     fetch = _SelectedFetch(client, resource.endpoint, result.ranges, converter, page_times)
     fetch.load_if = load_if
     try:
@@ -257,7 +257,7 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
         result.not_due_until = hours_after(last, hours)
         return result
     try:
-        snapshot = read_snapshot(run.client, resource)
+        snapshot = read_snapshot(run.client, resource, run.settings.privacy)
     except (ConfigurationError, RequestFailed, QuotaExhausted, RunStopped, RecordError) as cause:
         record_ending(result, cause)
         return result

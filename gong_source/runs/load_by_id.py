@@ -71,7 +71,8 @@ def load_due(
     known = run.warehouse.known_tables()
     if not due and not hidden and all(table.name in known for member in members for table in member.tables):
         return results
-    reader = AnswerReader(members, {call.id: call.call_time for call in found}, private=scope.private)
+    times = {call.id: call.call_time for call in found}
+    reader = AnswerReader(members, times, private=scope.private, privacy=run.settings.privacy)
     answers = FetchByIds(run.client, request_for(members), list(due), reader)
     try:
         share = run.settings.max_deleted_share if max_deleted_share is None else max_deleted_share
@@ -102,7 +103,7 @@ def _load_chunks(
         at_least_once = False
         if answer is not None:
             answers.put_back(answer)
-        rows = ContentRows(run.warehouse.query, due, share)
+        rows = ContentRows(run.warehouse.query, due, share, run.settings.privacy)
         package = CallPackage(
             answers,
             members,

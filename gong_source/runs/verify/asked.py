@@ -94,7 +94,7 @@ def _changed(
     """For each member, the calls for which Gong answers something else than what is stored."""
     asked = [call for call in calls if call.known]
     times = {call.id: call.call_time for call in asked}
-    reader = AnswerReader(members, times, private=run.settings.private_calls == "keep")
+    reader = AnswerReader(members, times, private=scope_of(run).private, privacy=run.settings.privacy)
     answers = FetchByIds(run.client, request_for(members), list(times), reader)
     known = {call.id: call.known for call in asked}
     changed: dict[str, set[str]] = {member.name: set() for member in members}

@@ -21,7 +21,7 @@ def verify_whole(run: Run, resource: Resource, result: Verification, terms: Term
 
     Raises what requests and loads raise.
     """
-    snapshot = read_snapshot(run.client, resource)
+    snapshot = read_snapshot(run.client, resource, run.settings.privacy)
     (key,) = resource.table.primary_key
     stored = {row[key]: row for row in rows_where(run.warehouse.query, resource.table, "deleted_at is null")}
     refuse_strangers(snapshot, [*stored.values()])
