@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gong_source.report.write import write_report
     from gong_source.runs.backfill import Plan, backfill, plan_backfill
     from gong_source.runs.check import CheckResult, check
+    from gong_source.runs.erase import EraseResult, erase
     from gong_source.runs.results import (
         Difference,
         LoadResult,
@@ -64,6 +65,7 @@ _HOMES = {
     "DatasetLocked": "gong_source.errors",
     "DestinationFailed": "gong_source.errors",
     "Difference": "gong_source.runs.results",
+    "EraseResult": "gong_source.runs.erase",
     "GongCredentials": "gong_source.settings",
     "GongError": "gong_source.errors",
     "GongSettings": "gong_source.settings",
@@ -86,6 +88,7 @@ _HOMES = {
     "WrongTenant": "gong_source.errors",
     "backfill": "gong_source.runs.backfill",
     "check": "gong_source.runs.check",
+    "erase": "gong_source.runs.erase",
     "gong": "gong_source.source",
     "plan_backfill": "gong_source.runs.backfill",
     "publish": "gong_source.warehouse.publish",
@@ -106,6 +109,7 @@ __all__ = [
     "DatasetLocked",
     "DestinationFailed",
     "Difference",
+    "EraseResult",
     "GongCredentials",
     "GongError",
     "GongSettings",
@@ -129,6 +133,7 @@ __all__ = [
     "__version__",
     "backfill",
     "check",
+    "erase",
     "gong",
     "plan_backfill",
     "publish",

@@ -127,6 +127,15 @@ def report(args: argparse.Namespace) -> int:
     return DONE
 
 
+def erase(args: argparse.Namespace) -> int:
+    """Deletes the calls in which a person took part."""
+    from gong_source.runs.erase import erase as run_erase
+
+    result = run_erase(_target(args), email=args.email, phone=args.phone)
+    _print(args, result.as_json(), text.erase_text(result))
+    return DONE
+
+
 def tables(args: argparse.Namespace) -> int:
     """Shows what can be loaded."""
     from gong_source.runs.tables import tables as run_tables
@@ -163,7 +172,8 @@ def simulate(args: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    command.__name__: command for command in (check, sync, backfill, verify, status, report, tables, demo, simulate)
+    command.__name__: command
+    for command in (check, sync, backfill, verify, status, report, erase, tables, demo, simulate)
 }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gong_source.runs.backfill import Plan
     from gong_source.runs.check import CheckResult
     from gong_source.runs.demo import DemoResult
+    from gong_source.runs.erase import EraseResult
     from gong_source.runs.results import Difference, LoadResult, ResourceResult, Verification, VerifyResult
     from gong_source.runs.status import ResourceStatus, StatusResult
     from gong_source.warehouse.arrivals import Delays
@@ -40,6 +41,21 @@ def check_text(result: CheckResult) -> str:
         chosen = "" if part.chosen else " (not chosen)"
         lines.append(f"  {part.name:<{width}}  {part.message}{chosen}")
     return "\n".join(lines)
+
+
+def erase_text(result: EraseResult) -> str:
+    """What was erased and what remains, for people."""
+    lines = [result.message, *(f"  {name}: {plural(rows, 'row')}" for name, rows in result.tables.items() if rows)]
+    if result.users:
+        lines.append(f"{plural(result.users, 'row')} of users with this address or number {_stay(result.users)}: staff")
+    lines += result.notes
+    if result.remains:
+        lines += ["What remains:", *(f"  {text}" for text in result.remains)]
+    return "\n".join(lines)
+
+
+def _stay(number: int) -> str:
+    return "stays" if number == 1 else "stay"
 
 
 def load_text(result: LoadResult) -> str:

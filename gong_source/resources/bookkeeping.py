@@ -79,7 +79,7 @@ RUNS = Table(
     "One row for each command that loaded or tried to, also if it failed or was stopped; none if the database failed.",
     (
         Column("run_id", "text", "Identifies the run."),
-        Column("command", "text", "sync, backfill or verify."),
+        Column("command", "text", "sync, backfill, verify or erase."),
         Column("resources", "text", "The resources chosen, with commas between them."),
         Column("started_at", "timestamp", "When the run began, UTC."),
         Column("finished_at", "timestamp", "When the run ended, UTC."),

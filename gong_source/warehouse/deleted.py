@@ -73,3 +73,25 @@ def _remove_content(warehouse: Warehouse, resource: Resource) -> None:
         for table in other.tables if other.by_id else ():
             if table.name in known:
                 warehouse.execute(f"delete from {{dataset}}.{table.name} where {table.primary_key[0]} in {gone}")
+
+
+def erase_calls(warehouse: Warehouse, ids: Sequence[str]) -> dict[str, int]:
+    """Deletes these calls from every table, and says how many rows each table has lost.
+
+    The participants come last. As long as they are there, a run that was cut short can be repeated.
+    """
+    known = warehouse.known_tables()
+    keys = {CALLS.table.name: CALLS.table.primary_key[0]}
+    keys |= {table.name: table.primary_key[0] for other in RESOURCES.values() if other.by_id for table in other.tables}
+    conditions = {name: f"{key} in" for name, key in keys.items()}
+    conditions[ARRIVALS.name] = f"resource = '{CALLS.name}' and id in"
+    conditions["call_participants"] = conditions.pop("call_participants")
+    deleted = dict.fromkeys((name for name in conditions if name in known), 0)
+    for name in deleted:
+        for batch in id_batches(ids):
+            where = f"from {{dataset}}.{name} where {conditions[name]} ({placeholders(batch)})"
+            counted = warehouse.query(f"select count(*) {where}", *batch)
+            if counted and counted[0][0]:
+                warehouse.execute(f"delete {where}", *batch)
+                deleted[name] += int(counted[0][0])
+    return deleted
