@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 import dlt
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, SqlClientNotAvailable
-from dlt.common.typing import TSecretStrValue  # noqa: TC002
+from dlt.common.typing import TSecretStrValue  # noqa: TC002 - dlt resolves the annotations at run time
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from gong_source.answers import AnswerReader, request_for

@@ -66,7 +66,9 @@ def test_settings_are_in_the_docs_with_their_defaults() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", section, re.MULTILINE))
 
     for name, default in fields.items():
-        shown = "" if default is None else f"`{default:g}`" if isinstance(default, int | float) else f"`{default}`"
+        shown = (
+            "" if default in {None, ()} else f"`{default:g}`" if isinstance(default, int | float) else f"`{default}`"
+        )
         assert rows[name] == (shown if name != "resources" else '`["calls"]`'), name
     assert set(GongCredentials.__annotations__) <= set(rows)
 

@@ -93,11 +93,7 @@ def build_parser(*, simulate: bool = True) -> Parser:
     status.add_argument("--max-age", metavar="AGE", help="exit with 3 if a resource is older, for example 6h")
     _add_options(status, "--resources", *_TARGET_OPTIONS, "--workspace-id")
     _add_report(commands)
-    erase = _command(commands, "erase", "delete the calls in which a person took part; sends no request")
-    person = erase.add_mutually_exclusive_group(required=True)
-    person.add_argument("--email", metavar="ADDRESS", help="the person's address, in upper or lower case")
-    person.add_argument("--phone", metavar="NUMBER", help="the person's number; only its digits are compared")
-    _add_options(erase, *_TARGET_OPTIONS)
+    _add_erase(commands)
     tables = _command(commands, "tables", "list what can be loaded: resources, scopes, tables and columns")
     tables.add_argument("--markdown", action="store_true", help="as a page in Markdown")
     _add_options(tables, "--resources")
@@ -138,6 +134,14 @@ def _add_report(commands: Any) -> None:
         "--resources", metavar="NAMES", help="resources to show, with commas between them (default: all)"
     )
     _add_options(report, *_TARGET_OPTIONS, "--workspace-id")
+
+
+def _add_erase(commands: Any) -> None:
+    erase = _command(commands, "erase", "delete the calls in which a person took part; sends no request")
+    person = erase.add_mutually_exclusive_group(required=True)
+    person.add_argument("--email", metavar="ADDRESS", help="the person's address, in upper or lower case")
+    person.add_argument("--phone", metavar="NUMBER", help="the person's number; only its digits are compared")
+    _add_options(erase, *_TARGET_OPTIONS)
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:
