@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gong_source import gong
 from gong_source.answers import AnswerReader
 from gong_source.api.client import Page
 from gong_source.api.responses import _loads
@@ -406,6 +407,19 @@ def test_forms_of_the_list(written: Any) -> None:
     """A list, text with commas, or a list as JSON, as an environment holds it."""
     assert read_columns(written) == {("users", "title"), ("calls", "title")}
     assert resolve_without_key(exclude_columns=written).privacy.excluded == read_columns(written)
+
+
+@pytest.mark.parametrize("written", ["users.title, calls.title", '["users.title", "calls.title"]'])
+def test_list_in_the_environment_is_read_by_commands_and_source(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    """Both read the same setting; the source refuses a wrong one when it is built."""
+    monkeypatch.setenv("SOURCES__GONG__EXCLUDE_COLUMNS", written)
+    monkeypatch.setenv("SOURCES__GONG__CREDENTIALS__ACCESS_KEY", "a")
+    monkeypatch.setenv("SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET", "b")
+    assert resolve_without_key().privacy.excluded == {("users", "title"), ("calls", "title")}
+    assert gong().resources.keys() == RESOURCES.keys()
+    monkeypatch.setenv("SOURCES__GONG__EXCLUDE_COLUMNS", "users.titel")
+    with pytest.raises(ConfigurationError, match="did you mean title"):
+        gong()
 
 
 def participants(privacy: Privacy, *parties: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Any]:

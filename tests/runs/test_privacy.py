@@ -13,7 +13,10 @@ from conversations import ALL
 from places import duckdb_place
 from tenants import END, days_ago
 
-from gong_source import sync, verify
+from gong_source import ConfigurationError, status, sync, verify, write_report
+from gong_source.privacy import read_columns
+from gong_source.report.write import can_report
+from gong_source.resources import TABLES
 from gong_source.simulator import SMALL, Tenant
 from gong_source.windows import iso
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from gong_source.resources.declare import Column, Table
     from gong_source.settings import GongSettings
     from gong_source.simulator import Simulator
 
@@ -149,3 +153,37 @@ def test_private_calls_are_counted_and_verified(own_place: Path, serve: Serve, s
     assert verify(place.target, settings=settings, deep=True).outcome == "clean"
     tenant.delete(private[0])
     assert verify(place.target, settings=settings, repair=True).resources["calls"].marked_deleted == 1
+
+
+def test_everything_excluded_is_still_loaded_and_verified(
+    own_place: Path, serve: Serve, settings_for: SettingsFor
+) -> None:
+    """Runs, verification, status and report need none of the columns that can be excluded."""
+    declared = [(table, column) for table in TABLES for column in table.columns]
+    columns = [f"{table.name}.{column.name}" for table, column in declared if _can_exclude(table, column)]
+    place = duckdb_place(own_place / "gong_calls.duckdb", "gong")
+    tenant = Tenant.generate(30, start=days_ago(6), end=END, seed=5, content=SMALL)
+    simulator = serve(tenant)
+    settings = settings_for(simulator, resources="all", start_date=iso(days_ago(8)), exclude_columns=columns)
+    assert sync(place.target, settings=settings).status == "done"
+    asked = len(simulator.requests)
+    again = sync(place.target, settings=settings)
+    assert (again.status, again.calls_changed) == ("done", 0)
+    assert len(simulator.requests) - asked <= 2  # the lookback; no call is due
+    assert verify(place.target, settings=settings, deep=True).outcome == "clean"
+    assert status(place.target, settings=settings).resources["call_details"].rows > 0
+    tenant.delete(next(iter(tenant.calls)))
+    assert verify(place.target, settings=settings, repair=True).resources["calls"].marked_deleted == 1
+    for table in TABLES:
+        names = [column.name for column in table.columns if _can_exclude(table, column)]
+        counts = ", ".join(f"count({name})" for name in names)
+        assert not names or set(place.fetch(f"select {counts} from gong.{table.name}")[0]) == {0}, table.name
+    if can_report():
+        assert write_report(own_place / "report.html", place.target, settings=settings, names=True).exists()
+
+
+def _can_exclude(table: Table, column: Column) -> bool:
+    try:
+        return bool(read_columns(f"{table.name}.{column.name}"))
+    except ConfigurationError:
+        return False
