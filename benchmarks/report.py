@@ -23,6 +23,11 @@ class Result:
     faults: tuple[str, ...]
 
 
+def least(costs: Sequence[Cost]) -> Cost:
+    """The run with the least CPU."""
+    return min(costs, key=lambda cost: cost.cpu)
+
+
 def table(results: Sequence[Result], ours: Cost, floor: Cost) -> str:
     """One row a contestant.
 

@@ -11,18 +11,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from gong_source.simulator import Settings, Simulator, Tenant
+from gong_source.simulator import Content, Settings, Simulator, Tenant
 
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 _CALLS_WITH_A_NEW_FIELD = 20
 
 
 def tenant(calls: int) -> Tenant:
-    """The same tenant in every process: two years of office hours, and a few calls with a field nobody knows."""
-    made = Tenant.generate(calls, start=START, end=END, shape="business", seed=7)
+    """The same tenant in every process: two years of office hours, and a few calls with a field nobody knows.
+
+    A transcript has 500 sentences on average; details and content are lifelike.
+    """
+    content = Content(sentences=500)
+    made = Tenant.generate(calls, start=START, end=END, shape="business", seed=7, content=content)
     ids = [*made.calls]
     for call_id in ids[:: max(1, calls // _CALLS_WITH_A_NEW_FIELD)]:
         made.edit(call_id, newField={"score": 7, "labels": ["a", "b"]})
@@ -36,14 +39,16 @@ def newcomers(calls: int, seed: int) -> Tenant:
 
 
 def main() -> None:
-    """Serves without latency and without limits."""
+    """Serves without latency and without limits, or as Gong does."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--newcomers", type=int, metavar="SEED", help="serve calls of the last day instead")
+    parser.add_argument("--limits", action="store_true", help="answer after 0.3 s, three times a second at most")
     args = parser.parse_args()
+    settings = Settings(latency_seconds=0.3) if args.limits else Settings(requests_per_second=None, daily_quota=None)
     served = tenant(args.calls) if args.newcomers is None else newcomers(args.calls, args.newcomers)
     served.warm()
-    with Simulator(served, replace(Settings(), requests_per_second=None, daily_quota=None)) as gong:
+    with Simulator(served, settings) as gong:
         print(gong.base_url, flush=True)
         began = time.process_time()
         for _ in sys.stdin:
