@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.declare import CallIds
 from gong_source.stored import id_batches, placeholders
-from gong_source.windows import hours_after, hours_between, next_midnight, utc
+from gong_source.windows import exactly_in_utc, hours_after, hours_between, next_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,8 +105,8 @@ def due_of_listed(
         sql = f"select {columns} from {{dataset}}.{member.table.name} where call_id in"
         for batch in id_batches(list(listed)):
             for call_id, first, content_hash, found, again, duration in query(f"{sql} ({placeholders(batch)})", *batch):
-                known = Known(utc(first), content_hash, found and utc(found))
-                headers.setdefault(call_id, {})[member.name] = (known, again and utc(again), duration)
+                known = Known(exactly_in_utc(first), content_hash, found and exactly_in_utc(found))
+                headers.setdefault(call_id, {})[member.name] = (known, again and exactly_in_utc(again), duration)
 
     def is_due(call_id: str, call: ListedCall) -> bool:
         found = headers.get(call_id, {})
@@ -162,8 +162,8 @@ def _due_call(row: tuple[Any, ...], members: Sequence[Resource]) -> DueCall:
     for number, member in enumerate(members):
         first, content_hash, found = headers[3 * number : 3 * number + 3]
         if first is not None:
-            known[member.name] = Known(utc(first), content_hash, found and utc(found))
-    return DueCall(call_id, utc(call_time), duration, known)
+            known[member.name] = Known(exactly_in_utc(first), content_hash, found and exactly_in_utc(found))
+    return DueCall(call_id, exactly_in_utc(call_time), duration, known)
 
 
 def ask_again_at(

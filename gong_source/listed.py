@@ -8,7 +8,7 @@ import dlt
 
 from gong_source.due import ListedCall
 from gong_source.package import current_load_id
-from gong_source.windows import utc
+from gong_source.windows import exactly_in_utc
 
 if TYPE_CHECKING:
     from gong_source.api.fetch import FetchedWindow
@@ -32,7 +32,7 @@ class Listed:
         """Takes in the calls of a window."""
         for part in fetched.parts:
             for row in part.table.select(["id", "call_time", "duration", "is_private"]).to_pylist():
-                call = ListedCall(utc(row["call_time"]), row["duration"], bool(row["is_private"]))
+                call = ListedCall(exactly_in_utc(row["call_time"]), row["duration"], bool(row["is_private"]))
                 self._calls[row["id"]] = call
 
     def end(self) -> None:

@@ -41,9 +41,14 @@ class Window:
         return (self.end - self.start).total_seconds()
 
 
+def exactly_in_utc(instant: datetime) -> datetime:
+    """The same instant in UTC, to the microsecond; a naive one is taken as UTC."""
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
 def utc(instant: datetime) -> datetime:
     """The same instant in UTC, cut to whole milliseconds; a naive one is taken as UTC."""
-    aware = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    aware = exactly_in_utc(instant)
     return datetime(*aware.timetuple()[:6], aware.microsecond // 1000 * 1000, tzinfo=UTC)
 
 

@@ -92,6 +92,17 @@ def test_due_calls_are_asked_for_a_hundred_at_a_time(place: Place, serve: Serve,
     assert difference(place, tenant) == []
 
 
+def test_every_row_has_the_call_time_of_its_call(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """The copy of the call time is exact, to the microsecond."""
+    sync(place.target, settings=settings_for(serve(_tenant(60)), resources=ALL, start_date=iso(days_ago(8))))
+    times = dict(place.fetch("select id, call_time from gong.calls"))
+    assert any(time.microsecond % 1000 for time in times.values())
+    for name in ("call_details", "call_content", "transcripts", "transcript_sentences"):
+        copies = place.fetch(f"select distinct call_id, call_time from gong.{name}")
+        assert copies
+        assert [(i, time) for i, time in copies if time != times[i]] == []
+
+
 def test_only_the_flags_of_what_is_chosen_are_sent(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """A group that is not named is not asked for."""
     simulator = serve(_tenant(3))
