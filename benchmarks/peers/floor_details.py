@@ -33,6 +33,10 @@ def _inside(group: str, name: str) -> Callable[[dict[str, Any]], Elements]:
     return lambda call: call.get(group, {}).get(name) or []
 
 
+def _sorted(fields: dict[str, Any]) -> str:
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
+
+
 def _objects(call: dict[str, Any]) -> Elements:
     parts = [(None, part) for part in call.get("context") or ()]
     parts += [(party["id"], part) for party in call.get("parties") or () for part in party.get("context") or ()]
@@ -41,7 +45,7 @@ def _objects(call: dict[str, Any]) -> Elements:
             "party_id": party,
             "system": part["system"],
             **found,
-            "fields": orjson.dumps({field["name"]: field["value"] for field in found["fields"]}).decode(),
+            "fields": _sorted({field["name"]: field["value"] for field in found["fields"]}),
         }
         for party, part in parts
         for found in part["objects"]
