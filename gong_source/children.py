@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from gong_source.resources.declare import Column, Resource, Table
     from gong_source.resources.lists import Fields, ListShape
 
+_NONE = type(None)
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -109,9 +111,12 @@ def _values(elements: list[Any], path: str) -> list[Any]:
     """The value at `path` in each element: None if it is missing, the element itself if the path is empty."""
     if not path:
         return elements
-    if "." in path or not _are_objects(elements):
-        return [value_at(element, path) for element in elements]
-    return [element.get(path) for element in elements]
+    if "." not in path:
+        try:
+            return [element.get(path) for element in elements]
+        except AttributeError:  # an element that is not an object
+            pass
+    return [value_at(element, path) for element in elements]
 
 
 def _read_level(shape: ListShape, lists: list[list[Any]]) -> _Level:
@@ -141,10 +146,23 @@ def _row_numbers(size: int) -> pa.Array:
 
 def _unmapped(elements: list[Any], fields: Fields) -> dict[int, dict[str, Any]]:
     """By row, the fields of objects that have no column, also those inside an object."""
-    is_flat = not any(type(inner) in {dict, list} for inner in fields.values())
-    if is_flat and _are_objects(elements) and set(chain.from_iterable(elements)) <= fields.keys():
+    if _are_mapped(elements, fields):
         return {}
     return {row: without_column(element, fields) for row, element in enumerate(elements) if type(element) is dict}
+
+
+def _are_mapped(elements: list[Any], fields: Fields) -> bool:
+    """Whether all elements are objects in which every field has a column. Looks at a field of all elements at once."""
+    if not _are_objects(elements) or not set().union(*elements) <= fields.keys():
+        return False
+    for name, inner in fields.items():
+        if type(inner) is list and not {type(element.get(name)) for element in elements} <= {list, _NONE}:
+            return False
+        if type(inner) is dict:
+            objects = [value for element in elements if (value := element.get(name)) is not None]
+            if not _are_mapped(objects, inner):
+                return False
+    return True
 
 
 def _are_objects(elements: list[Any]) -> bool:
@@ -236,6 +254,8 @@ def _keep_outer(levels: _Levels) -> None:
             in_rows: set[int] = set()
             for rows in lists:
                 in_rows.update(pc.unique(_rows_at(path, levels, rows)).to_pylist())
+            if len(in_rows) == len(level.elements):
+                continue
             for row, value in enumerate(_values(level.elements, inside)):
                 if value is not None and row not in in_rows:
                     keep(value, inside, level.extras.setdefault(row, {}))

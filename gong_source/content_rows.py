@@ -81,8 +81,9 @@ class ContentRows:
             if not changed.issuperset(content.ids):
                 rows = rows.filter(pc.is_in(rows[child.parent_key], pa.array(sorted(changed), pa.string())))
             self._add(child, rows)
-            without = had_content.difference(pc.unique(rows[child.parent_key]).to_pylist())
-            kept |= self._empty(name, child, without, len(had_content))
+            if had_content:
+                without = had_content.difference(pc.unique(rows[child.parent_key]).to_pylist())
+                kept |= self._empty(name, child, without, len(had_content))
         answered = dict(zip(content.ids, content.family.root.to_pylist(), strict=True))
         kept |= self._keep_lost_values(resource, answered, had_content)
         silent = with_content.difference(answered)
