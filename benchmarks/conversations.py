@@ -160,7 +160,8 @@ class Conversations:
 
     def _load_calls(self, url: str) -> None:
         """Loads the table `calls`, in the folder in which all run: dlt's own folder belongs to that place."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for name in ("run", "loaded"):
+            shutil.rmtree(self._folder / name, ignore_errors=True)
         run(_SYNC, self._folder / "run", url)
         shutil.copytree(self._folder / "run", self._folder / "loaded")
 

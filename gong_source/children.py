@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from gong_source.resources.lists import RECORDS, list_shapes, split_path
 from gong_source.rows import (
     ARROW_TYPES,
+    LARGEST_EXACT_FLOAT,
     ParsedRecords,
     encode,
     fit,
@@ -186,8 +187,14 @@ def _by_name(pairs: Any) -> tuple[dict[str, Any] | None, bool]:
     """A list of objects with name and value as one object; and whether that holds all of it."""
     if type(pairs) is not list:
         return None, pairs is None
-    values: dict[str, Any] = {}
-    is_exact = True
+    try:
+        values: dict[str, Any] = {pair["name"]: pair["value"] for pair in pairs}
+    except (KeyError, TypeError):  # a pair that is not an object with both
+        values = {}
+    is_exact = len(values) == len(pairs) and set(map(len, pairs)) <= {2} and set(map(type, values)) <= {str}
+    if is_exact:
+        return values, True
+    values, is_exact = {}, True
     for pair in pairs:
         if type(pair) is dict and type(name := pair.get("name")) is str:
             is_exact = is_exact and name not in values and pair.keys() <= {"name", "value"}
@@ -218,9 +225,12 @@ def _pick(levels: _Levels, level: _Level) -> None:
 
 def _may_be_inexact(level: _Level) -> bool:
     """Whether the fast parser may have changed a number in a column or in `extra`."""
-    kinds = {"double", "json", "pairs"}
-    paths = [path for path, column in level.shape.columns.items() if column.type in kinds]
-    return may_be_inexact([*level.extras.values(), *(_values(level.elements, path) for path in paths)])
+    columns = level.shape.columns.items()
+    numbers = [level.arrays[path] for path, column in columns if column.type == "double"]
+    if any(pc.all(pc.less(pc.abs(array), LARGEST_EXACT_FLOAT)).as_py() is False for array in numbers):
+        return True
+    values = [_values(level.elements, path) for path, column in columns if column.type in {"json", "pairs"}]
+    return may_be_inexact([*level.extras.values(), *values])
 
 
 def _family(resource: Resource, levels: _Levels, call_times: Sequence[datetime]) -> Family:

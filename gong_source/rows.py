@@ -46,7 +46,7 @@ _NONE = type(None)
 _JSON = json.JSONEncoder(sort_keys=True)
 _FINER_THAN_MICROSECONDS = re.compile(r"([.,]\d{6})\d+")
 _NUL = re.compile(rb"\0")
-_LARGEST_EXACT_FLOAT = 2.0**63
+LARGEST_EXACT_FLOAT = 2.0**63
 _DOES_NOT_FIT = (TypeError, ValueError, OverflowError, pa.ArrowException)
 
 
@@ -177,7 +177,7 @@ def may_be_inexact(value: Any) -> bool:
                 waiting.append(inner.values())
             elif kind is list:
                 waiting.append(inner)
-            elif kind is float and not abs(inner) < _LARGEST_EXACT_FLOAT:
+            elif kind is float and not abs(inner) < LARGEST_EXACT_FLOAT:
                 return True
     return False
 
