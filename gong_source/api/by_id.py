@@ -29,7 +29,8 @@ _FEW_IDS = 10
 _PIECES = 10
 # An answer with transcripts takes some 60 MB while it is read, so few are read at once.
 _MOST_AT_ONCE = 4
-_FASTEST_USEFUL_RATE = 50.0
+# No more answers than this can be read in a second. Others would only wait in memory.
+_FASTEST_USEFUL_RATE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
