@@ -170,7 +170,8 @@ class MergeJob(RunnableLoadJob):
         with client.begin_transaction():
             client.execute_sql(
                 f"create or replace temporary table known as"
-                f" select distinct {key} from {file} semi join {table} using ({key})"
+                # Without the inner query, DuckDB would keep all rows of the file in memory to join them.
+                f" select {key} from (select distinct {key} from {file}) semi join {table} using ({key})"
             )
             for statement in self._job_client.merge_statements.generate_sql([self._load_table], client):
                 client.execute_sql(statement.replace(staging, f"(from {file} semi join known using ({key}))"))
