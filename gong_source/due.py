@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gong_source.resources.declare import CallIds
+from gong_source.resources.declare import LOAD_ID_COLUMN, CallIds
 from gong_source.stored import id_batches, placeholders
 from gong_source.windows import exactly_in_utc, hours_after, hours_between, next_midnight
 
@@ -26,6 +26,10 @@ _DAY = 24.0
 _LATE_HOURS, _OPEN_DAYS, _INCOMPLETE_DAYS = 6.0, 7.0, 3.0
 # Comments, CRM fields and trackers of a call change later too.
 _CHANGES_DAILY_DAYS, _CHANGES_WEEKLY_DAYS = 7.0, 30.0
+# dlt loads one table after the other. A header of a package that was not loaded completely may lack its child rows.
+_COMPLETE = f"{LOAD_ID_COLUMN} in (select load_id from {{dataset}}._dlt_loads where status = 0)"
+# No hash is like this one: what has it is loaded again.
+UNKNOWN_CONTENT = "unknown"
 # A run every six hours must not skip one because it starts some minutes earlier than the one before.
 _SHARE = 0.96
 
@@ -61,8 +65,8 @@ class Scope:
 def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: datetime | None = None) -> list[DueCall]:
     """The stored calls to ask for at `moment`, latest first: those due for any of `members`, which share requests.
 
-    A call is due if it has no header, if its header says so, or if its length has changed since it was asked for.
-    Without a `moment`, all calls.
+    A call is due if it has no header, if its header says so or is part of a load that did not end, or if its length has
+    changed since it was asked for. Without a `moment`, all calls.
     """
     known = [member for member in members if query(f"select count(*) from {{dataset}}.{member.table.name}")]
     columns, joins, due = ["c.id", "c.call_time", "c.duration"], [], []
@@ -70,9 +74,14 @@ def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: d
         h = f"h{number}"
         joins.append(f" left join {{dataset}}.{member.table.name} as {h} on {h}.call_id = c.id")
         found = f"{h}.found_at" if "found_at" in member.table.column_names else "null"
-        columns += [f"{h}.first_asked_at", f"{h}.content_hash", found]
+        complete = f"{h}.{_COMPLETE}"
+        columns += [
+            f"{h}.first_asked_at",
+            f"case when {complete} then {h}.content_hash else '{UNKNOWN_CONTENT}' end",
+            found,
+        ]
         changed = f"coalesce({h}.asked_duration, -1) <> coalesce(c.duration, -1)"
-        due.append(f"{h}.call_id is null or {h}.ask_again_at <= %s or {changed}")
+        due.append(f"{h}.call_id is null or {h}.ask_again_at <= %s or {changed} or not {complete}")
     conditions, parameters = _conditions(scope)
     if moment is not None and len(known) == len(members):
         conditions.append(f"({' or '.join(due)})")
@@ -101,12 +110,16 @@ def due_of_listed(
     headers: dict[str, dict[str, tuple[Known, datetime | None, int | None]]] = {}
     for member in members:
         found_at = "found_at" if "found_at" in member.table.column_names else "null"
-        columns = f"call_id, first_asked_at, content_hash, {found_at}, ask_again_at, asked_duration"
+        columns = f"call_id, first_asked_at, content_hash, {found_at}, ask_again_at, asked_duration, {_COMPLETE}"
         sql = f"select {columns} from {{dataset}}.{member.table.name} where call_id in"
         for batch in id_batches(list(listed)):
-            for call_id, first, content_hash, found, again, duration in query(f"{sql} ({placeholders(batch)})", *batch):
-                known = Known(exactly_in_utc(first), content_hash, found and exactly_in_utc(found))
-                headers.setdefault(call_id, {})[member.name] = (known, again and exactly_in_utc(again), duration)
+            for call_id, first, content_hash, found, again, duration, complete in query(
+                f"{sql} ({placeholders(batch)})", *batch
+            ):
+                kept_hash = content_hash if complete else UNKNOWN_CONTENT
+                known = Known(exactly_in_utc(first), kept_hash, found and exactly_in_utc(found))
+                due_at = again and exactly_in_utc(again) if complete else moment
+                headers.setdefault(call_id, {})[member.name] = (known, due_at, duration)
 
     def is_due(call_id: str, call: ListedCall) -> bool:
         found = headers.get(call_id, {})

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from conversations import ALL, difference
+from places import duckdb_place
 
 from gong_source.api.plan import TARGET_RECORDS
 from gong_source.dates import parse
-from gong_source.simulator import Tenant
+from gong_source.simulator import SMALL, Tenant
 from gong_source.windows import Window, intersect, iso
 
 if TYPE_CHECKING:
@@ -42,9 +44,11 @@ import os
 os.chdir(folder)
 os.environ.update(environment)
 from gong_source import backfill, sync, Window
-from gong_source.runs import load
+from gong_source.api import by_id
+from gong_source.runs import load, load_by_id
 from gong_source.dates import parse
 load._RECORDS_PER_CHUNK = chunk  # several packages in the seconds that a test may take
+by_id.MOST_IDS, load_by_id._CALLS_PER_CHUNK = 20, 40
 result = sync() if command == "sync" else backfill(parse(start), parse(end))
 assert result.status == "done", result
 """
@@ -58,13 +62,14 @@ def spawn() -> Callable[..., BaseProcess]:
     late = ["dlt.destinations.impl.duckdb.duck", "dlt.sources.helpers.requests", "pandas"]
     context.set_forkserver_preload(["gong_source.runs.sync", "gong_source.runs.backfill", *late])
 
-    def start(command: str, simulator: Simulator, folder: Path) -> BaseProcess:
+    def start(command: str, simulator: Simulator, folder: Path, resources: str = "calls") -> BaseProcess:
         prefix = "SOURCES__GONG__CREDENTIALS__"
         environment = {
             f"{prefix}ACCESS_KEY": "key",
             f"{prefix}ACCESS_KEY_SECRET": "secret",
             f"{prefix}BASE_URL": simulator.base_url,
             "SOURCES__GONG__START_DATE": iso(START),
+            "SOURCES__GONG__RESOURCES": resources,
             "SOURCES__GONG__REQUESTS_PER_SECOND": "50",
             "DLT_DATA_DIR": os.environ["DLT_DATA_DIR"],
         }
@@ -144,3 +149,29 @@ def test_killed_runs_end_in_the_undisturbed_table(
         repeated = sent + len(simulator.requests) - needed
         assert repeated <= (CHUNK + 4 * TARGET_RECORDS) / 100 + lookback
         print(f"kill {kill + 1}: {sent} requests before it, {len(simulator.requests)} after, {repeated} repeated")
+
+
+def test_killed_syncs_of_conversations_end_in_what_gong_serves(
+    serve: Serve, spawn: Callable[..., BaseProcess], own_place: Path
+) -> None:
+    """Headers and all lists of a call are there whole or not at all, so the next run knows what is due."""
+    tenant = Tenant.generate(130, start=START, end=END, seed=21, content=SMALL)
+    simulator = serve(tenant)
+    place = duckdb_place(own_place / FILE, "gong")
+    needed = 2 + 7 + 7  # pages of calls; requests for details with content; for transcripts
+    draw = random.Random("conversations").random
+    for kill in range(KILLS - 2):
+        FILE.unlink(missing_ok=True)
+        simulator.reset_requests()
+        process = spawn("sync", simulator, own_place, ALL)
+        while process.is_alive() and len(simulator.requests) < needed * (kill + 1) / (KILLS - 1):
+            time.sleep(0.001)
+        process.join(2.0 * draw())
+        process.kill()
+        process.join()
+        if kill % 2:
+            shutil.rmtree(os.environ["DLT_DATA_DIR"])
+        again = spawn("sync", simulator, own_place, ALL)
+        again.join()
+        assert again.exitcode == 0
+        assert difference(place, tenant) == []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gong_source.answers import AnswerReader, request_for
 from gong_source.api.by_id import FetchByIds
-from gong_source.due import due_calls
+from gong_source.due import UNKNOWN_CONTENT, due_calls
 from gong_source.runs.load_by_id import load_due, scope_of
 from gong_source.runs.results import Difference
 from gong_source.windows import hours_between, now
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # A younger call may have been listed by the last sync without being asked for.
 _SETTLED_HOURS = 24.0
-# No hash is like this one: what has it is loaded again.
-_DIFFERENT = "different"
 
 
 def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Verification], terms: Terms) -> None:
@@ -118,7 +116,7 @@ def _changed(
 def _as_different(call: DueCall, different: Mapping[str, set[str]]) -> DueCall:
     """The call as if its content had changed where it differs, so that all its rows are loaded again."""
     known = {
-        name: replace(header, content_hash=_DIFFERENT) if call.id in different[name] else header
+        name: replace(header, content_hash=UNKNOWN_CONTENT) if call.id in different[name] else header
         for name, header in call.known.items()
     }
     return replace(call, known=known)
