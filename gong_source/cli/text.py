@@ -228,7 +228,18 @@ def _resource_facts(part: ResourceStatus) -> list[tuple[str, str]]:
             ("unsettled", _windows(part.unsettled)),
             ("next lookback", str(part.lookback) if part.lookback else "-"),
         ]
-    facts += [(f"without, {lack.age}", f"{lack.calls:,} of {plural(lack.of, 'call')}") for lack in part.lacks]
+    if part.lacks:
+        lacking = "; ".join(f"{lack.calls:,} of {plural(lack.of, 'call')} {lack.age} old" for lack in part.lacks)
+        facts.append(("without", lacking))
+    if part.found_later is not None:
+        later = part.found_later
+        facts.append(
+            (
+                "found later",
+                f"{later.records:,} in 90 days, {_days(later.median)} (median), {_days(later.p99)} (99 %),"
+                f" {_days(later.longest)} (longest) after the call",
+            )
+        )
     facts.append(("last run", f"{_time(part.last_run)} ({part.last_run_mode})" if part.last_run else "never"))
     facts.append(("last verified", _verified(part.verified)))
     if resource.windowed:

@@ -133,7 +133,7 @@ def plan_backfill(
         client.transport.close()
     windows, requests = _cost([total for found in totals.values() for total in found])
     records = {name: sum(found) for name, found in totals.items()}
-    requests += _requests_by_id(by_id, records)
+    requests += _requests_by_id(by_id, records, refresh=refresh)
     return Plan(
         ranges=ranges,
         records=records,
@@ -146,11 +146,12 @@ def plan_backfill(
     )
 
 
-def _requests_by_id(by_id: Sequence[tuple[list[Resource], int]], records: dict[str, int]) -> int:
+def _requests_by_id(by_id: Sequence[tuple[list[Resource], int]], records: dict[str, int], *, refresh: bool) -> int:
     """How many requests name calls, and adds their number to `records`."""
     requests = 0
     for members, stored in by_id:
-        due = stored + records.get("calls", 0)  # calls that the backfill loads first are due then
+        listed = records.get("calls", 0)  # the backfill loads them first; they are due then
+        due = max(stored, listed) if refresh else stored + listed
         requests += math.ceil(due / MOST_IDS)
         records |= {member.name: due for member in members}
     return requests

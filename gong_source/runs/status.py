@@ -10,7 +10,7 @@ from gong_source.due import Scope, due_calls
 from gong_source.resources import RESOURCES
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
-from gong_source.warehouse.arrivals import Delays, read_delays
+from gong_source.warehouse.arrivals import Delays, read_delays, read_found_later
 from gong_source.warehouse.ledger import (
     LastRun,
     Ledger,
@@ -52,7 +52,8 @@ class ResourceStatus:
     `rows` are those of its table, `deleted` those that Gong no longer lists. `current_to` is the time up to which it is
     covered, or of its last snapshot, and `age_seconds` how long ago that was. `lookback` is what the next sync fetches
     again. `verified` is the last verification, `arrivals` says how late records arrived lately. `lacks` says how many
-    calls have nothing yet of a resource that is asked for by their ids; `current_to` is then when a sync last asked for
+    calls have nothing yet of a resource that is asked for by their ids, and `found_later` how long after the call Gong
+    had what it did not have at first; `current_to` is then when a sync last asked for
     all calls that were due.
     """
 
@@ -74,6 +75,7 @@ class ResourceStatus:
     windows: int = 0
     arrivals: Delays | None = None
     lacks: list[Lack] = field(default_factory=list)
+    found_later: Delays | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,18 @@ def _status_by_id(
         lacks += [Lack(age, without, len(of))] if without else []
     rows = sum(header is not None for header in headers)
     mode = "by id" if last else None
-    return ResourceStatus(resource.name, rows, 0, last, mode, verified, current_to, _age(current_to), lacks=lacks)
+    return ResourceStatus(
+        name=resource.name,
+        rows=rows,
+        deleted=0,
+        last_run=last,
+        last_run_mode=mode,
+        verified=verified,
+        current_to=current_to,
+        age_seconds=_age(current_to),
+        lacks=lacks,
+        found_later=read_found_later(warehouse, resource),
+    )
 
 
 def _gaps(ledger: Ledger) -> list[Window]:

@@ -123,13 +123,29 @@ def read_delays(warehouse: Warehouse, resource: Resource, lookback_days: float) 
     beyond = sum(mode in {"backfill", "repair"} and delay > lookback_days for mode, delay in delays)
     if not synced and not beyond:
         return None
-    shown = synced or [0.0]
-    return Delays(
-        records=len(synced),
-        median=median(shown),
-        p99=shown[min(len(shown) - 1, int(len(shown) * 0.99))],
-        longest=shown[-1],
-        beyond=beyond,
-        # A record that appears later than the lookback reaches is not seen. Near its end, more may be behind it.
-        enough=beyond == 0 and shown[-1] <= _SAFE_SHARE * lookback_days,
+    longest = synced[-1] if synced else 0.0
+    # A record that appears later than the lookback reaches is not seen. Near its end, more may be behind it.
+    return _delays(synced, beyond, enough=beyond == 0 and longest <= _SAFE_SHARE * lookback_days)
+
+
+def read_found_later(warehouse: Warehouse, resource: Resource) -> Delays | None:
+    """How long after a call Gong had what it did not have when it was first asked; in the last 90 days, None if never.
+
+    Only for a resource whose header says when something was found.
+    """
+    if "found_at" not in resource.table.column_names:
+        return None
+    rows = warehouse.query(
+        f"select found_at, call_time from {{dataset}}.{resource.table.name}"
+        " where found_at > first_asked_at and found_at >= %s",
+        days_before(now(), ARRIVAL_DAYS),
     )
+    days = sorted((utc(found) - utc(time)).total_seconds() / 86400 for found, time in rows)
+    return _delays(days, 0, enough=True) if days else None
+
+
+def _delays(days: Sequence[float], beyond: int, *, enough: bool) -> Delays:
+    """The delays in days, sorted, in short."""
+    shown = days or [0.0]
+    p99 = shown[min(len(shown) - 1, int(len(shown) * 0.99))]
+    return Delays(len(days), median(shown), p99, shown[-1], beyond, enough)

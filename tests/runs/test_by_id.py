@@ -10,6 +10,7 @@ from places import Place, duckdb_place
 from tenants import END, days_ago
 
 from gong_source import backfill, status, sync, verify
+from gong_source.runs.backfill import plan_backfill
 from gong_source.runs.run import Control
 from gong_source.simulator import SMALL, Fault, Tenant
 from gong_source.windows import iso
@@ -206,6 +207,7 @@ def test_status_says_how_many_calls_lack_a_transcript(place: Place, serve: Serve
     settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
     sync(place.target, settings=settings)
     found = status(place.target, settings=settings).resources
+    assert found["transcripts"].found_later is None
     assert sum(lack.calls for lack in found["transcripts"].lacks) == 6
     asked_at = found["transcripts"].current_to
     assert asked_at == found["transcripts"].last_run
@@ -214,6 +216,29 @@ def test_status_says_how_many_calls_lack_a_transcript(place: Place, serve: Serve
     assert later is not None
     assert asked_at is not None
     assert later > asked_at
+
+    one, *_others = tenant.calls
+    tenant.set_transcript(one, [{"sentences": [{"text": "Hello."}]}])
+    place.write("update gong.transcripts set ask_again_at = asked_at")
+    sync(place.target, settings=settings)
+    delays = status(place.target, settings=settings).resources["transcripts"].found_later
+    assert delays is not None
+    assert (delays.records, delays.longest > 0) == (1, True)
+
+
+def test_plan_counts_what_a_backfill_would_ask_for(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Calls that are stored and due, and those that the backfill loads first; details and content share requests."""
+    simulator = serve(_tenant(130))
+    settings = settings_for(simulator, resources=ALL)
+    plan = plan_backfill(days_ago(8), END, place.target, settings=settings)
+    assert plan.records == {"calls": 130, "call_details": 130, "call_content": 130, "transcripts": 130}
+    assert plan.requests == 2 + 2 + 2
+    assert plan.bytes == 130 * (600 + 20_000 + 15_000 + 46_000)
+    backfill(days_ago(8), END, place.target, settings=settings)
+    again = plan_backfill(days_ago(8), END, place.target, settings=settings)
+    assert (again.records, again.requests) == (dict.fromkeys(plan.records, 0), 0)
+    anew = plan_backfill(days_ago(8), END, place.target, settings=settings, refresh=True)
+    assert (anew.records, anew.requests) == (plan.records, plan.requests)
 
 
 def test_request_that_names_too_many_calls_is_halved(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
