@@ -56,7 +56,8 @@ class Content:
 class AnswerReader:
     """Turns the pages of an answer into the content of `members`, the resources that share the request.
 
-    `call_times` has the call time of every call that is asked for. Unless `private`, private calls are left out.
+    `call_times` has the call time of every call that is asked for. Unless `private`, private calls are left out, and
+    their ids are added to `hidden`.
     `privacy` says what else must not be stored.
     """
 
@@ -69,6 +70,7 @@ class AnswerReader:
         privacy: Privacy = KEEP_ALL,
     ) -> None:
         self.members = members
+        self.hidden: set[str] = set()
         self._call_times = call_times
         self._private = private
         self._privacy = privacy
@@ -103,8 +105,9 @@ class AnswerReader:
             logger.warning(
                 "Gong also answered for %d calls that it was not asked for; they are left out", len(strangers)
             )
-        wanted = (call_id for call_id in asked if call_id in found)
-        return {call_id: found[call_id] for call_id in wanted if self._private or not _is_private(found[call_id])}
+        hidden = set() if self._private else {i for i in asked if i in found and _is_private(found[i])}
+        self.hidden |= hidden
+        return {call_id: found[call_id] for call_id in asked if call_id in found and call_id not in hidden}
 
     def _exact(self, pages: Sequence[Page]) -> list[dict[str, Any]]:
         """The records with integers of any size and ids as text; raises `RecordError` for one without a usable id."""

@@ -15,6 +15,7 @@ from gong_source.rows import to_table, with_load_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     import pyarrow as pa
 
@@ -33,7 +34,8 @@ class CallPackage:
     """Answers for one dlt package, until a bound is reached; `members` are the resources that share the requests.
 
     `rows` collects the rows of the answers, and counts them. `hidden` are the ids of private calls whose content is to
-    go. `empty_tables` are created with the first package. After `items`, `asked` is the number of calls asked for.
+    go, and `found_private` those that an answer has shown to be private. `empty_tables` are created with the first
+    package. After `items`, `asked` is the number of calls asked for.
     """
 
     answers: FetchByIds[list[Content]]
@@ -41,6 +43,7 @@ class CallPackage:
     rows: ContentRows
     mode: str
     hidden: Sequence[str] = ()
+    found_private: AbstractSet[str] = frozenset()
     empty_tables: Sequence[Table] = ()
     max_calls: float = float("inf")
     max_bytes: float = float("inf")
@@ -60,11 +63,14 @@ class CallPackage:
             self.answers.client.tenant.confirm()
             taken.append(replace(answer, part=[]))
             for content in answer.part:
-                self.rows.take_in(answer.ids, answer.asked_at, content)
+                ids = [call_id for call_id in answer.ids if call_id not in self.found_private]
+                self.rows.take_in(ids, answer.asked_at, content)
             if self.rows.waiting_bytes >= _BYTES_PER_YIELD:
                 yield from self._taken_out(load_id)
             self.asked += len(answer.ids)
             self.on_answer(self)
+        asked = {call_id for answer in taken for call_id in answer.ids}
+        self.rows.hide(self.members, sorted(asked & self.found_private))
         if isinstance(self.answers.stopped_by, WrongTenant):
             raise self.answers.stopped_by
         yield from self._taken_out(load_id)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gong_source.stored import Query, Row
 
 # The columns of a header that say something about the content beside the fields of Gong.
-_OF_CONTENT = ("content_hash", "child_rows", "ask_again_at", "extra", "sentences", "words")
+_OF_CONTENT = ("content_hash", "child_rows", "extra", "sentences", "words")
 
 
 class ContentRows:
@@ -101,7 +101,8 @@ class ContentRows:
         for member in members if ids else ():
             emptied = dict.fromkeys(c.name for c in member.table.columns if c.field and c.name != "call_id")
             emptied |= dict.fromkeys(_OF_CONTENT)
-            rows = [row | emptied for row in self._stored(member, ids).values()]
+            # Should the call become public again, it is due at once.
+            rows = [row | emptied | {"ask_again_at": row["asked_at"]} for row in self._stored(member, ids).values()]
             self._add(member.table, to_table(member.table, rows))
             for child in member.children:
                 self._add(child, tombstones(child, self._with_rows(child, ids)))
@@ -182,7 +183,9 @@ class _Headers:
         content, before = self._content, self._known.get(call.id)
         content_hash = content.hashes.get(call.id)
         found, complete = content_hash is not None, call.id in content.complete
-        if before is not None and (call.id in self._kept or call.id in self._stored):
+        if call.id in self._stored:
+            content_hash = self._stored[call.id]["content_hash"]
+        elif before is not None and call.id in self._kept:
             content_hash = before.content_hash
         first = before.first_asked_at if before else asked_at
         about = {"found": found, "complete": complete}

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _DAY = 24.0
 # What Gong makes of a call mostly comes within a day, and after a week hardly ever.
 _LATE_HOURS, _OPEN_DAYS, _INCOMPLETE_DAYS = 6.0, 7.0, 3.0
+# An old call that has nothing is asked for again after this share of its age, for records that are uploaded late.
+_OLD_SHARE = 0.1
 # Comments, CRM fields and trackers of a call change later too.
 _CHANGES_DAILY_DAYS, _CHANGES_WEEKLY_DAYS = 7.0, 30.0
 # dlt loads one table after the other. A header of a package that was not loaded completely may lack its child rows.
@@ -55,11 +57,12 @@ class DueCall:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which calls may be asked for: those of one workspace (None: of all), in `window`, private ones or not."""
+    """Which calls may be asked for: those of one workspace (None: of all), in `window`, since then, private or not."""
 
     private: bool = False
     workspace_id: str | None = None
     window: Window | None = None
+    since: datetime | None = None
 
 
 def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: datetime | None = None) -> list[DueCall]:
@@ -141,19 +144,28 @@ def due_of_listed(
     return sorted(due, key=lambda call: call.call_time, reverse=True)
 
 
-def hidden_calls(query: Query, members: Sequence[Resource], scope: Scope) -> list[str]:
-    """The private calls whose content is stored and must not be."""
+def hidden_calls(
+    query: Query, members: Sequence[Resource], scope: Scope, listed: Mapping[str, ListedCall] | None = None
+) -> list[str]:
+    """The private calls whose content is stored and must not be: in a header, or in any child table.
+
+    What a list has just shown, `listed`, counts more than what is stored.
+    """
     if scope.private:
         return []
+    listed = listed or {}
     found: set[str] = set()
     for member in members:
-        header = f"{{dataset}}.{member.table.name}"
-        rows = query(
-            f"select h.call_id from {header} as h join {{dataset}}.calls as c on c.id = h.call_id"
-            " where c.is_private and h.content_hash is not null"
-        )
-        found |= {call_id for (call_id,) in rows}
-    return sorted(found)
+        stored_private = "join {dataset}.calls as c on c.id = t.call_id where c.is_private"
+        header = f"select t.call_id from {{dataset}}.{member.table.name} as t"
+        found |= {i for (i,) in query(f"{header} {stored_private} and t.content_hash is not null")}
+        for child in member.children:
+            rows = query(f"select distinct t.call_id from {{dataset}}.{child.name} as t {stored_private}")
+            found |= {call_id for (call_id,) in rows}
+        for batch in id_batches([call_id for call_id, call in listed.items() if call.is_private]):
+            rows = query(f"{header} where t.content_hash is not null and t.call_id in ({placeholders(batch)})", *batch)
+            found |= {call_id for (call_id,) in rows}
+    return sorted(i for i in found if i not in listed or listed[i].is_private)
 
 
 def _conditions(scope: Scope) -> tuple[list[str], list[Any]]:
@@ -166,6 +178,9 @@ def _conditions(scope: Scope) -> tuple[list[str], list[Any]]:
     if scope.window is not None:
         conditions.append("c.call_time >= %s and c.call_time < %s")
         parameters += [scope.window.start, scope.window.end]
+    if scope.since is not None:
+        conditions.append("c.call_time >= %s")
+        parameters.append(scope.since)
     return conditions, parameters
 
 
@@ -194,9 +209,11 @@ def ask_again_at(
     """
     assert isinstance(resource.select, CallIds)
     age = max(0.0, hours_between(call_time, asked_at))
-    if not found:
-        known_for = hours_between(first_asked_at, asked_at)
-        wait = _LATE_HOURS if age < _OPEN_DAYS * _DAY else max(_DAY, known_for)
+    may_still_come = not found or (not complete and not resource.select.changes)
+    if may_still_come and age < _OPEN_DAYS * _DAY:
+        wait = _LATE_HOURS
+    elif not found:
+        wait = max(_DAY, hours_between(first_asked_at, asked_at), _OLD_SHARE * age)
     elif not resource.select.changes:
         return None
     elif not complete and age < _INCOMPLETE_DAYS * _DAY:

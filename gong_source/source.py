@@ -234,7 +234,8 @@ def _ask(
         members,
         ContentRows(_query, due, settings.max_deleted_share, privacy),
         "sync",
-        hidden=hidden_calls(_query, members, scope),
+        hidden=hidden_calls(_query, members, scope, listed),
+        found_private=reader.hidden,
     )
     try:
         yield from package.items()

@@ -83,17 +83,18 @@ def _crm_objects(call: Row) -> Iterator[Row]:
 
 def _occurrences(call: Row) -> Iterator[Row]:
     trackers = _in(call, "content", "trackers")
-    lists = [(tracker, None, tracker.get("occurrences")) for tracker in trackers]
+    lists = [(tracker, None, None, tracker.get("occurrences")) for tracker in trackers]
     lists += [
-        (tracker, phrase.get("phrase"), phrase.get("occurrences"))
+        (tracker, phrase.get("phrase"), number, phrase.get("occurrences"))
         for tracker in trackers
-        for phrase in tracker.get("phrases") or ()
+        for number, phrase in enumerate(tracker.get("phrases") or ())
     ]
-    for tracker, phrase, found in lists:
+    for tracker, phrase, number, found in lists:
         for each in found or ():
             yield {
                 "tracker_id": tracker.get("id"),
                 "phrase": phrase,
+                "phrase_number": number,
                 "start_seconds": each.get("startTime"),
                 "speaker_id": each.get("speakerId"),
             }

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     SettingsFor = Callable[..., GongSettings]
 
 
-ALL = ["calls", "call_details", "call_content", "transcripts", "users", "workspaces"]
+ALL = ["calls", "users", "workspaces", "call_details", "call_content", "transcripts"]
 
 
 def days_ago(days: float) -> datetime:

@@ -27,6 +27,8 @@ MOST_IDS = 100
 _FEW_IDS = 10
 # A request with a record that cannot be read is sent again in so many pieces.
 _PIECES = 10
+# After so many failed requests in a row, the fault does not lie with single calls.
+_MOST_FAILURES = 25
 # An answer with transcripts takes some 60 MB while it is read, so few are read at once.
 _MOST_AT_ONCE = 4
 # No more answers than this can be read in a second. Others would only wait in memory.
@@ -51,10 +53,10 @@ class FetchByIds(Generic[Part]):
     """An iterator of answers for `ids`, in their order.
 
     `convert` turns the pages of an answer into a part; it runs in a worker thread. If Gong rejects a request, the next
-    ones name half as many calls. Calls that cannot be loaded are left out, with the error in `failures`; if a record is
-    to blame, the request is sent again in pieces first, so that few are left out. Any other error ends the fetch after
-    the requests that were finished; it is left in `stopped_by`. While the iteration waits, `on_wait` is called twice a
-    second.
+    ones name half as many calls. Calls that cannot be loaded are left out, with the error in `failures`; the request is
+    sent again in pieces first, so that few are left out. Any other error, and many failed requests in a row, end the
+    fetch after the requests that were finished; the error is left in `stopped_by`. While the iteration waits, `on_wait`
+    is called twice a second.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class FetchByIds(Generic[Part]):
         self.stopped_by: BaseException | None = None
         self._convert = convert
         self._most_ids = MOST_IDS
+        self._failed_in_a_row = 0
         self._waiting: deque[Sequence[str]] = deque(_pieces(ids, MOST_IDS))
         self._running: deque[tuple[Sequence[str], Future[Answer[Part]]]] = deque()
         self._put_back: Answer[Part] | None = None
@@ -102,6 +105,7 @@ class FetchByIds(Generic[Part]):
             self._running.popleft()
             error = future.exception()
             if error is None:
+                self._failed_in_a_row = 0
                 return future.result()
             self._take_in(ids, error)
 
@@ -136,15 +140,24 @@ class FetchByIds(Generic[Part]):
 
     def _take_in(self, ids: Sequence[str], error: BaseException) -> None:
         """Decides what an error means for the calls of its request, and for the rest of the fetch."""
-        if isinstance(error, RecordError) and len(ids) > 1:
-            self._waiting.extendleft(reversed(list(_pieces(ids, math.ceil(len(ids) / _PIECES)))))
-        elif isinstance(error, RecordError | UnexpectedAnswer | PageCursorExpired):
-            self.failures.append((ids, error))
-        elif isinstance(error, BadRequest) and len(ids) > _FEW_IDS:
+        self._failed_in_a_row += 1
+        rejected = isinstance(error, BadRequest) and not isinstance(error, PageCursorExpired)
+        concerns_its_calls = rejected or isinstance(error, RecordError | UnexpectedAnswer | PageCursorExpired)
+        if not concerns_its_calls or self._failed_in_a_row >= _MOST_FAILURES:
+            self.stopped_by = self.stopped_by or error
+        elif rejected and len(ids) > _FEW_IDS:
             self._most_ids = min(self._most_ids, len(ids) // 2)
-            self._waiting.extendleft(reversed(list(_pieces(ids, self._most_ids))))
-        elif self.stopped_by is None:
-            self.stopped_by = error
+            self._again(ids, self._most_ids)
+        elif len(ids) > 1 and (rejected or isinstance(error, RecordError)):
+            self._again(ids, 1 if rejected else math.ceil(len(ids) / _PIECES))
+        else:
+            assert isinstance(error, GongError)
+            self.failures.append((ids, error))
+            self._most_ids = MOST_IDS  # this call was to blame, not the number of calls
+
+    def _again(self, ids: Sequence[str], size: int) -> None:
+        """Puts the calls of a failed request first in line, in pieces."""
+        self._waiting.extendleft(reversed(list(_pieces(ids, size))))
 
     def _fetch(self, ids: Sequence[str]) -> Answer[Part]:
         """Runs in a worker thread."""

@@ -7,10 +7,10 @@ from gong_source.resources.details import CALL_CONTENT, CALL_DETAILS
 from gong_source.resources.people import USERS, WORKSPACES
 from gong_source.resources.transcripts import TRANSCRIPTS
 
-# Runs load resources in this order, so that calls come first where a budget of requests is short. What is asked for by
-# the ids of calls comes after them.
+# Runs load resources in this order, where a budget of requests is short: calls first, then the lists that cost little,
+# then what is asked for by the ids of calls.
 RESOURCES: dict[str, Resource] = {
-    resource.name: resource for resource in (CALLS, CALL_DETAILS, CALL_CONTENT, TRANSCRIPTS, USERS, WORKSPACES)
+    resource.name: resource for resource in (CALLS, USERS, WORKSPACES, CALL_DETAILS, CALL_CONTENT, TRANSCRIPTS)
 }
 
 TABLES: tuple[Table, ...] = (*(table for resource in RESOURCES.values() for table in resource.tables), *BOOKKEEPING)

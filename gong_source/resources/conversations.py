@@ -6,7 +6,7 @@ EXTRA = Column(
     "extra", "text", "JSON object of the fields and values that have no column here; null if there are none."
 )
 _CALL_ID = "Gong's id of the call; its row is in the table calls."
-_CALL_TIME = Column("call_time", "timestamp", "The call time of the call, UTC, as in the table calls.")
+_CALL_TIME = Column("call_time", "timestamp", "The call time of the call when Gong was asked for it, UTC.")
 _ASKED = (
     Column("first_asked_at", "timestamp", "When Gong was first asked for this call, UTC."),
     Column("asked_at", "timestamp", "When Gong was last asked for this call, UTC."),

@@ -128,13 +128,18 @@ _OCCURRENCES = child(
     (
         Column("tracker_id", "text", "Gong's id of the tracker."),
         Column("phrase", "text", "The phrase; null: Gong lists the moment for the tracker as a whole."),
+        Column("phrase_number", "bigint", "Number of the phrase in Gong's list, from 0; null: for the whole tracker."),
         Column("start_seconds", "double", "The moment, in seconds from the start of the recording.", "startTime"),
         Column("speaker_id", "text", _SPEAKER_ID, "speakerId"),
     ),
     Rows("content.trackers[].occurrences[]", (("tracker_id", "content.trackers[].id"),)),
     Rows(
         "content.trackers[].phrases[].occurrences[]",
-        (("tracker_id", "content.trackers[].id"), ("phrase", "content.trackers[].phrases[].phrase")),
+        (
+            ("tracker_id", "content.trackers[].id"),
+            ("phrase", "content.trackers[].phrases[].phrase"),
+            ("phrase_number", "content.trackers[].phrases[]"),
+        ),
     ),
 )
 

@@ -7,18 +7,22 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from gong_source.answers import AnswerReader, request_for
-from gong_source.api.by_id import FetchByIds
+from gong_source.api.by_id import MOST_IDS, FetchByIds
 from gong_source.call_package import CallPackage
 from gong_source.content_rows import ContentRows, describe_losses
 from gong_source.due import Scope, due_calls, hidden_calls
 from gong_source.errors import GongError, WrongTenant
 from gong_source.package_sources import calls_source
+from gong_source.resources import RESOURCES
 from gong_source.runs.load import BEGUN_EMPTY, record_ending
 from gong_source.runs.results import Progress, ResourceResult
+from gong_source.warehouse.deleted import mark_private
 from gong_source.windows import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
 
     from gong_source.answers import Content
     from gong_source.due import DueCall
@@ -43,9 +47,24 @@ def sharing(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
         seen |= {other.name for other in group}
 
 
-def scope_of(run: Run, window: Window | None = None) -> Scope:
+def scope_of(run: Run, window: Window | None = None, since: datetime | None = None) -> Scope:
     """The calls that the run may ask for by id."""
-    return Scope(run.settings.private_calls == "keep", run.settings.workspace_id, window)
+    return Scope(run.settings.private_calls == "keep", run.settings.workspace_id, window, since)
+
+
+def hide_private(run: Run) -> None:
+    """Removes the content of calls that are private by now, also of resources that are not chosen any more."""
+    query, known = run.warehouse.query, run.warehouse.known_tables()
+    stored = [resource for resource in RESOURCES.values() if resource.by_id and resource.table.name in known]
+    for members in sharing(stored):
+        with run.warehouse.connected():
+            hidden = hidden_calls(query, members, scope_of(run))
+        if hidden:
+            nothing: FetchByIds[list[Content]] = FetchByIds(
+                run.client, members[0].endpoint, [], lambda _ids, _pages: []
+            )
+            rows = ContentRows(query, {}, 1.0, run.settings.privacy)
+            run.warehouse.load(calls_source(CallPackage(nothing, members, rows, "sync", hidden=hidden)))
 
 
 def load_due(
@@ -54,31 +73,33 @@ def load_due(
     *,
     mode: str,
     calls: Sequence[DueCall] | None = None,
+    since: datetime | None = None,
     max_deleted_share: float | None = None,
 ) -> dict[str, ResourceResult]:
     """Asks Gong for the calls that are due for `members`, latest first, and loads what it has; the result of each.
 
-    With `calls`, these instead of those that are due. If asking ends with an error, a used-up quota or
-    a stop, what was answered before is loaded, and the results say why it ended. Raises `WrongTenant`, and
-    `DestinationFailed` if the warehouse fails.
+    With `calls`, these instead of those that are due; with `since`, only calls after that. If asking ends with an
+    error, a used-up quota or a stop, what was answered before is loaded, and the results say why it ended. Raises
+    `WrongTenant`, and `DestinationFailed` if the warehouse fails.
     """
-    scope, query = scope_of(run), run.warehouse.query
-    with run.warehouse.connected():
-        found = due_calls(query, members, scope, now()) if calls is None else calls
-        hidden = hidden_calls(query, members, scope)
+    scope, query = scope_of(run, since=since), run.warehouse.query
+    found = due_calls(query, members, scope, now()) if calls is None else calls
     due = {call.id: call for call in found}
     results = {member.name: ResourceResult(member.name, nothing_due=not due) for member in members}
     known = run.warehouse.known_tables()
-    if not due and not hidden and all(table.name in known for member in members for table in member.tables):
+    if not due and all(table.name in known for member in members for table in member.tables):
         return results
     times = {call.id: call.call_time for call in found}
     reader = AnswerReader(members, times, private=scope.private, privacy=run.settings.privacy)
     answers = FetchByIds(run.client, request_for(members), list(due), reader)
     try:
         share = run.settings.max_deleted_share if max_deleted_share is None else max_deleted_share
-        _load_chunks(run, members, results, answers, due, hidden, mode, share)
+        _load_chunks(run, members, results, answers, due, reader.hidden, mode, share)
     finally:
         answers.close()
+    if reader.hidden:  # older than what the list of calls has shown lately
+        mark_private(run.warehouse, reader.hidden)
+        hide_private(run)
     for result in results.values():
         _set_status(answers, result)
     return results
@@ -90,7 +111,7 @@ def _load_chunks(
     results: dict[str, ResourceResult],
     answers: FetchByIds[list[Content]],
     due: dict[str, DueCall],
-    hidden: Sequence[str],
+    found_private: AbstractSet[str],
     mode: str,
     share: float,
 ) -> None:
@@ -98,7 +119,7 @@ def _load_chunks(
     report = _reporter(run, members[0], answers, len(due))
     asked = 0
     losses: dict[str, Counter[str]] = defaultdict(Counter)
-    at_least_once = True  # the tables have to exist, and the hidden calls have to go
+    at_least_once = True  # the tables have to exist
     while (answer := next(answers, None)) is not None or at_least_once:
         at_least_once = False
         if answer is not None:
@@ -109,7 +130,7 @@ def _load_chunks(
             members,
             rows,
             mode,
-            hidden=hidden,
+            found_private=found_private,
             empty_tables=BEGUN_EMPTY,
             max_calls=_CALLS_PER_CHUNK,
             max_bytes=_BYTES_PER_CHUNK,
@@ -117,7 +138,6 @@ def _load_chunks(
             on_answer=lambda package, before=asked: report(before + package.asked),  # type: ignore[misc]
         )
         run.warehouse.load(calls_source(package))
-        hidden = ()
         asked += package.asked
         for name, result in results.items():
             _count(result, package.asked, rows)
@@ -147,7 +167,7 @@ def _reporter(run: Run, resource: Resource, answers: FetchByIds[list[Content]], 
                 resource=resource.name,
                 records=answered,
                 records_to_come=total - answered,
-                requests_to_come=(total - answered) / 100,
+                requests_to_come=(total - answered) / MOST_IDS,
                 exact=True,
                 windows=0,
                 requests=requests,

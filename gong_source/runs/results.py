@@ -119,6 +119,18 @@ class ResourceResult(Ending):
     watermark: datetime | None = None
     not_due_until: datetime | None = None
 
+    def add(self, later: ResourceResult) -> None:
+        """Takes in what a later part of the run did with the same resource."""
+        self.take_over([self, later])
+        self.ends_run = later.ends_run
+        self.nothing_due = self.nothing_due and later.nothing_due
+        self.asked += later.asked
+        self.received += later.received
+        self.changed += later.changed
+        self.unmapped += later.unmapped
+        self.failures += later.failures
+        self.refusal = later.refusal or self.refusal
+
 
 @dataclass(slots=True)
 class LoadResult(Ending):

@@ -197,7 +197,7 @@ def _status_by_id(
     calls = due_calls(warehouse.query, [resource], scope)
     headers = [call.known.get(resource.name) for call in calls]
     moment, last = now(), last_snapshot(warehouse, resource)
-    current_to = last and max(last, last_done_sync(warehouse, resource) or last)
+    current_to = last_done_sync(warehouse, resource) if last else None
     lacks = []
     for age, youngest, oldest in _AGES:
         of = [

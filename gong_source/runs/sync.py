@@ -6,22 +6,25 @@ from typing import TYPE_CHECKING
 
 from gong_source.errors import ConfigurationError
 from gong_source.runs.load import load_snapshot, load_windows
-from gong_source.runs.load_by_id import load_due, sharing
+from gong_source.runs.load_by_id import hide_private, load_due, sharing
 from gong_source.runs.results import LoadResult, ResourceResult
 from gong_source.runs.run import open_run
 from gong_source.runs.verify.verify import verify_recent
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
+from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.warehouse import Target
 from gong_source.windows import Window, days_before, iso, now, subtract, union
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from gong_source.resources.declare import Resource
     from gong_source.runs.run import Control, Run
     from gong_source.settings import GongSettings
     from gong_source.warehouse.ledger import Ledger
+
+# Calls younger than this are asked for first.
+_RECENT_DAYS = 30.0
 
 
 def sync(
@@ -38,22 +41,36 @@ def sync(
         moment = now()
         result = LoadResult("sync", notes=run.notes)
         run.results.append(result)
-        for members in sharing(settings.chosen):
-            parts = _sync_resources(run, members, moment)
-            result.resources |= parts
-            if any(part.ends_run for part in parts.values()):
-                break
+        for resource in settings.chosen:
+            if not resource.by_id and not any(part.ends_run for part in result.resources.values()):
+                result.resources[resource.name] = _sync_resource(run, resource, moment)
+        hide_private(run)
+        _sync_by_id(run, result, moment)
         result.conclude(run.client.transport.usage, run.seconds)
         if result.status == "done" and settings.verify_days:
             _verify(run, result)
     return result
 
 
-def _sync_resources(run: Run, members: Sequence[Resource], moment: datetime) -> dict[str, ResourceResult]:
-    resource = members[0]
-    if resource.by_id:
-        return load_due(run, members, mode="sync")
-    return {resource.name: _sync_windows(run, resource, moment) if resource.windowed else load_snapshot(run, resource)}
+def _sync_by_id(run: Run, result: LoadResult, moment: datetime) -> None:
+    """Asks for the calls that are due: the recent ones of all resources first, where a budget is short."""
+    groups = [members for members in sharing(run.settings.chosen) if members[0].by_id]
+    for since in (days_before(moment, _RECENT_DAYS), None):
+        for members in groups:
+            if any(part.ends_run for part in result.resources.values()):
+                return
+            before = [result.resources.get(member.name) for member in members]
+            if any(part is not None and part.status == "failed" for part in before):
+                continue
+            for name, part in load_due(run, members, mode="sync", since=since).items():
+                if name in result.resources:
+                    result.resources[name].add(part)
+                else:
+                    result.resources[name] = part
+
+
+def _sync_resource(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
+    return _sync_windows(run, resource, moment) if resource.windowed else load_snapshot(run, resource)
 
 
 def _sync_windows(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
@@ -61,6 +78,7 @@ def _sync_windows(run: Run, resource: Resource, moment: datetime) -> ResourceRes
     start = _start(run, ledger, moment)
     result = ResourceResult(resource.name, missing(ledger, start, moment, run.settings.lookback_days))
     load_windows(run, resource, result, mode="sync", watermark=max(ledger.watermark or start, start))
+    apply_policy(run.warehouse, resource, run.settings.deleted_calls)  # an earlier run may have died before it
     return result
 
 

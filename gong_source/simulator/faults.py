@@ -35,13 +35,15 @@ class Fault:
     (the page starts with the last `rows` rows of the page before). The kinds about a cursor pass over
     requests that bring none.
 
-    A request is hit if its number (from 1) is in `numbers`, its path starts with `path`, and a draw that
-    depends only on `seed` and the number falls below `probability`; at most `times` requests are hit.
+    A request is hit if its number (from 1) is in `numbers`, its path starts with `path`, its `callIds` have
+    `call_id`, and a draw that depends only on `seed` and the number falls below `probability`; at most `times`
+    requests are hit.
     """
 
     kind: FaultKind
     numbers: Collection[int] | None = None
     path: str = "/"
+    call_id: str | None = None
     probability: float = 1.0
     seed: int = 0
     times: int | None = None
@@ -51,13 +53,13 @@ class Fault:
     seconds: float = 0.0
     rows: int = 1
 
-    def hits(self, number: int, path: str, *, has_cursor: bool) -> bool:
+    def hits(self, number: int, path: str, *, has_cursor: bool, call_ids: Collection[str] = ()) -> bool:
         """Return whether the request is one that the fault happens to, leaving `times` aside."""
         if self.kind in _NEEDS_CURSOR and not has_cursor:
             return False
         if self.numbers is not None and number not in self.numbers:
             return False
-        if not path.startswith(self.path):
+        if not path.startswith(self.path) or (self.call_id is not None and self.call_id not in call_ids):
             return False
         return self.probability >= 1 or Random(f"{self.seed}/{number}").random() < self.probability
 
@@ -69,12 +71,18 @@ class FaultPlan:
         self.faults = tuple(faults)
         self._used = [0] * len(self.faults)
 
-    def strike(self, number: int, path: str, *, has_cursor: bool) -> dict[FaultKind, Fault]:
+    def strike(
+        self, number: int, path: str, *, has_cursor: bool, call_ids: Collection[str] = ()
+    ) -> dict[FaultKind, Fault]:
         """Return the faults that happen to this request, the first of each kind, and count them."""
         struck: dict[FaultKind, Fault] = {}
         for at, fault in enumerate(self.faults):
             exhausted = fault.times is not None and self._used[at] >= fault.times
-            if exhausted or fault.kind in struck or not fault.hits(number, path, has_cursor=has_cursor):
+            if (
+                exhausted
+                or fault.kind in struck
+                or not fault.hits(number, path, has_cursor=has_cursor, call_ids=call_ids)
+            ):
                 continue
             self._used[at] += 1
             struck[fault.kind] = fault

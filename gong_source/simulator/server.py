@@ -181,7 +181,7 @@ class Simulator:
         self._served += 1
         number, request_id = len(self.requests) + 1, _request_id(self._served)
         asked = _understand(incoming)
-        struck = self._plan.strike(number, asked.path, has_cursor=bool(asked.cursor))
+        struck = self._plan.strike(number, asked.path, has_cursor=bool(asked.cursor), call_ids=_named_calls(asked.body))
         unauthorized = check_credentials(incoming.headers, settings, now)
         # What arrives with a valid key counts against the limits, whatever else happens to it.
         wait = None if unauthorized else self._limits.refuse(settings)
@@ -245,6 +245,12 @@ def _understand(incoming: Incoming) -> _Asked:
     query, body = parse_query(raw_query), _json_object(incoming.body)
     cursor = query.get("cursor") if incoming.method == "GET" else (body or {}).get("cursor")
     return _Asked(unquote(raw_path), query, body, cursor)
+
+
+def _named_calls(body: dict[str, Any] | None) -> list[Any]:
+    filters = (body or {}).get("filter")
+    ids = filters.get("callIds") if isinstance(filters, dict) else None
+    return ids if isinstance(ids, list) else []
 
 
 def check_credentials(headers: dict[str, str], settings: Settings, now: float) -> Refusal | None:

@@ -31,6 +31,17 @@ def mark_deleted(warehouse: Warehouse, resource: Resource, ids: Iterable[str], m
         )
 
 
+def mark_private(warehouse: Warehouse, ids: Iterable[str]) -> None:
+    """Sets `is_private` of these calls, which Gong has shown as private in an answer about their details."""
+    latest = f"(select max({LOAD_ID_COLUMN}) from {{dataset}}.{FETCHED_WINDOWS.name})"
+    for batch in id_batches(sorted(ids)):
+        warehouse.execute(
+            f"update {{dataset}}.{CALLS.table.name} set is_private = true, {LOAD_ID_COLUMN} = {latest}"
+            f" where id in ({placeholders(batch)})",
+            *batch,
+        )
+
+
 def remove_rows(warehouse: Warehouse, resource: Resource, ids: Sequence[str]) -> None:
     """Deletes the rows of these records."""
     (key,) = resource.table.primary_key
@@ -43,8 +54,11 @@ def remove_rows(warehouse: Warehouse, resource: Resource, ids: Sequence[str]) ->
 def apply_policy(warehouse: Warehouse, resource: Resource, deleted_calls: str) -> None:
     """Removes the rows of deleted records, or redacts their content, or keeps them, as the setting says."""
     table = resource.table
-    if deleted_calls in {"remove", "redact"}:
-        _remove_content(warehouse, resource)
+    if deleted_calls == "keep" or not warehouse.query(
+        f"select 1 from {{dataset}}.{table.name} where deleted_at is not null limit 1"
+    ):
+        return
+    _remove_content(warehouse, resource)
     if deleted_calls == "remove":
         warehouse.execute(f"delete from {{dataset}}.{table.name} where deleted_at is not null")
         if warehouse.query(f"select count(*) from {{dataset}}.{ARRIVALS.name}"):
@@ -65,14 +79,20 @@ def apply_policy(warehouse: Warehouse, resource: Resource, deleted_calls: str) -
 
 
 def _remove_content(warehouse: Warehouse, resource: Resource) -> None:
-    """Deletes all that is stored of deleted calls beside their rows in `calls`."""
+    """Deletes all that is stored of deleted calls beside their rows in `calls`; the headers last, after their lists."""
     (key,) = resource.table.primary_key
     known = warehouse.known_tables()
+    by_id = [other for other in RESOURCES.values() if other.by_id] if resource is CALLS else []
+    tables = [table for other in by_id for table in (*other.children, other.table) if table.name in known]
     gone = f"(select {key} from {{dataset}}.{resource.table.name} where deleted_at is not null)"
-    for other in RESOURCES.values() if resource is CALLS else ():
-        for table in other.tables if other.by_id else ():
-            if table.name in known:
-                warehouse.execute(f"delete from {{dataset}}.{table.name} where {table.primary_key[0]} in {gone}")
+    selects = [
+        f"select distinct '{table.name}' as name from {{dataset}}.{table.name} where {table.primary_key[0]} in {gone}"
+        for table in tables
+    ]
+    affected = {name for (name,) in warehouse.query(" union all ".join(selects))} if selects else set()
+    for table in tables:
+        if table.name in affected:
+            warehouse.execute(f"delete from {{dataset}}.{table.name} where {table.primary_key[0]} in {gone}")
 
 
 def erase_calls(warehouse: Warehouse, ids: Sequence[str]) -> dict[str, int]:

@@ -197,13 +197,18 @@ def last_run(warehouse: Warehouse) -> LastRun | None:
 
 
 def last_done_sync(warehouse: Warehouse, resource: Resource) -> datetime | None:
-    """When the last sync of `resource` began that ended well, UTC; None if there was none."""
+    """When the last sync of `resource` began that ended well, UTC; None if none did.
+
+    Without any sync in the table of runs, as for a dlt pipeline of one's own, when the last answer was loaded.
+    """
     found = warehouse.query(
-        f"select max(started_at) from {{dataset}}.{RUNS.name} where command = 'sync' and status = 'done'"
-        " and concat(',', resources, ',') like %s",
+        f"select count(*), max(case when status = 'done' then started_at end) from {{dataset}}.{RUNS.name}"
+        " where command = 'sync' and concat(',', resources, ',') like %s",
         f"%,{resource.name},%",
     )
-    return utc(found[0][0]) if found and found[0][0] is not None else None
+    if not found or not found[0][0]:
+        return last_snapshot(warehouse, resource)
+    return None if found[0][1] is None else utc(found[0][1])
 
 
 @dataclass(frozen=True, slots=True)

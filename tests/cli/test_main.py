@@ -206,7 +206,7 @@ def test_check_sends_one_request_for_each_resource_and_says_what_the_key_sees(
 
     assert code == 0
     assert expected in out
-    paths = ["/v2/calls", "/v2/calls/extensive", "/v2/calls/transcript", "/v2/users", "/v2/workspaces"]
+    paths = ["/v2/calls", "/v2/users", "/v2/workspaces", "/v2/calls/extensive", "/v2/calls/transcript"]
     assert [request.path for request in simulator.requests] == paths
     assert list(Path.cwd().iterdir()) == []
 

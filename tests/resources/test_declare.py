@@ -96,7 +96,7 @@ def test_history_watches_columns_of_its_resource() -> None:
 
 def test_names() -> None:
     """The tables that others build upon keep their names."""
-    assert [*RESOURCES] == ["calls", "call_details", "call_content", "transcripts", "users", "workspaces"]
+    assert [*RESOURCES] == ["calls", "users", "workspaces", "call_details", "call_content", "transcripts"]
     assert [table.name for table in BOOKKEEPING] == ["fetched_windows", "arrivals", "verifications", "runs"]
     assert len({table.name for table in TABLES}) == len(TABLES)
     assert FETCHED_WINDOWS.fields == {}

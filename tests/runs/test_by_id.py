@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from conversations import ALL, ask_again, difference
+from conversations import ALL, HEADERS, ask_again, difference
 from places import Place, duckdb_place
 from tenants import END, days_ago
 
@@ -34,8 +34,8 @@ def place(own_place: Path) -> Place:
     return duckdb_place(own_place / "gong_calls.duckdb", "gong")
 
 
-def _tenant(calls: int = 12) -> Tenant:
-    tenant = Tenant.generate(calls, start=days_ago(6), end=END, seed=calls, content=SMALL)
+def _tenant(calls: int = 12, days: float = 6) -> Tenant:
+    tenant = Tenant.generate(calls, start=days_ago(days), end=END, seed=calls, content=SMALL)
     for call_id in tenant.calls:
         tenant.edit(call_id, isPrivate=False)
     return tenant
@@ -184,6 +184,100 @@ def test_header_of_a_load_that_did_not_end_does_not_count(
     assert difference(place, tenant) == []
 
 
+def test_old_call_that_becomes_private_loses_its_content(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Older than the lookback, so no list of calls shows it any more: the answer about its details does."""
+    tenant = _tenant(12, days=20)
+    settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(25)))
+    sync(place.target, settings=settings)
+    spoken = dict(place.fetch("select call_id, count(*) from gong.transcript_sentences group by call_id"))
+    hidden = min(spoken, key=lambda call_id: tenant.calls[call_id].started or END)
+    tenant.edit(hidden, isPrivate=True)
+    ask_again(place)
+    assert sync(place.target, settings=settings).status == "done"
+    assert difference(place, tenant) == []
+    assert place.fetch(f"select is_private from gong.calls where id = '{hidden}'") == [(True,)]
+
+
+def test_call_that_becomes_public_again_gets_its_content_back(
+    place: Place, serve: Serve, settings_for: SettingsFor
+) -> None:
+    """Without a wait: its header says that it is due."""
+    tenant = _tenant(4)
+    settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
+    call_id = next(iter(tenant.calls))
+    for private in (False, True, False):
+        tenant.edit(call_id, isPrivate=private)
+        assert sync(place.target, settings=settings).status == "done"
+        assert difference(place, tenant) == []
+
+
+def test_hiding_that_was_cut_off_is_finished(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """After a kill, the header may be empty while the lists are still there; also if the resource is not chosen now."""
+    tenant = _tenant(4)
+    simulator = serve(tenant)
+    settings = settings_for(simulator, resources=ALL, start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    hidden = place.fetch("select call_id from gong.transcript_sentences limit 1")[0][0]
+    tenant.edit(hidden, isPrivate=True)
+    for table in HEADERS:
+        place.write(f"update gong.{table} set content_hash = null where call_id = '{hidden}'")
+    only_calls = settings_for(simulator, resources="calls", start_date=iso(days_ago(8)))
+    assert sync(place.target, settings=only_calls).status == "done"
+    assert place.fetch(f"select count(*) from gong.transcript_sentences where call_id = '{hidden}'") == [(0,)]
+    assert place.fetch(f"select count(*) from gong.call_participants where call_id = '{hidden}'") == [(0,)]
+
+
+def test_policy_reaches_calls_that_were_deleted_before(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """A run that died before it, or a setting that was changed since: the next sync applies it."""
+    tenant = _tenant(6)
+    simulator = serve(tenant)
+    sync(place.target, settings=settings_for(simulator, resources=ALL, start_date=iso(days_ago(8))))
+    gone = place.fetch("select call_id from gong.transcript_sentences limit 1")[0][0]
+    tenant.delete(gone)
+    sync(place.target, settings=settings_for(simulator, resources=ALL, start_date=iso(days_ago(8))))
+    assert place.fetch(f"select count(*) > 0 from gong.transcript_sentences where call_id = '{gone}'") == [(True,)]
+    redact = settings_for(simulator, resources=ALL, start_date=iso(days_ago(8)), deleted_calls="redact")
+    sync(place.target, settings=redact)
+    assert place.fetch(f"select count(*) from gong.transcript_sentences where call_id = '{gone}'") == [(0,)]
+    assert place.fetch(f"select title from gong.calls where id = '{gone}'") == [(None,)]
+
+
+def test_empty_transcript_is_not_final(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """A transcript without a monologue may be one that Gong still works on."""
+    tenant = _tenant(2)
+    call_id = next(iter(tenant.calls))
+    tenant.set_transcript(call_id, [])
+    settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    due = dict(place.fetch("select call_id, ask_again_at is not null from gong.transcripts"))
+    assert due[call_id]
+
+
+def test_call_that_gong_rejects_does_not_stop_the_others(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """The request is cut until one call is to blame; that one is left out and named, the others are loaded."""
+    tenant = _tenant(30)
+    bad = list(tenant.calls)[7]
+    simulator = serve(tenant)
+    settings = settings_for(simulator, resources="calls,transcripts", start_date=iso(days_ago(8)))
+    rejected = Fault(kind="status", status=400, text="Bad request", path=TRANSCRIPT, call_id=bad)
+    simulator.faults = (rejected,)
+    result = sync(place.target, settings=settings)
+    assert result.status == "incomplete"
+    assert bad in (result.message or "")
+    assert {row[0] for row in place.fetch("select call_id from gong.transcripts")} == set(tenant.calls) - {bad}
+
+
+def test_answers_without_any_usable_record_end_the_run(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """If Gong renamed the id, each call would cost a request."""
+    tenant = _tenant(300)
+    simulator = serve(tenant)
+    simulator.faults = (Fault(kind="record_without_id", path=TRANSCRIPT),)
+    settings = settings_for(simulator, resources="calls,transcripts", start_date=iso(days_ago(8)))
+    result = sync(place.target, settings=settings)
+    assert result.resources["transcripts"].status in {"failed", "incomplete"}
+    assert len([request for request in simulator.requests if request.path == TRANSCRIPT]) < 35
+
+
 def test_missing_scope_leaves_the_other_resources_alone(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """The run ends incomplete, and names the scope."""
     tenant = _tenant(4)
@@ -209,8 +303,7 @@ def test_status_says_how_many_calls_lack_a_transcript(place: Place, serve: Serve
     found = status(place.target, settings=settings).resources
     assert found["transcripts"].found_later is None
     assert sum(lack.calls for lack in found["transcripts"].lacks) == 6
-    asked_at = found["transcripts"].current_to
-    assert asked_at == found["transcripts"].last_run
+    asked_at = found["transcripts"].current_to  # the sync began then
     sync(place.target, settings=settings)  # nothing is due, and that is current too
     later = status(place.target, settings=settings).resources["transcripts"].current_to
     assert later is not None

@@ -38,8 +38,10 @@ def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Ve
     with run.warehouse.connected():
         calls = due_calls(run.warehouse.query, members, scope_of(run, ranges[0] if ranges else None))
         different = {member.name: _broken(run, member, calls) for member in members}
+    cause: BaseException | None = None
     if terms.deep:
-        for name, changed in _changed(run, members, calls, results).items():
+        deep, cause = _changed(run, members, calls, results)
+        for name, changed in deep.items():
             different[name] |= changed
     moment = now()
     settled = {call.id for call in calls if hours_between(call.call_time, moment) >= _SETTLED_HOURS}
@@ -58,6 +60,8 @@ def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Ve
         loads = load_due(run, members, mode="repair", calls=due, max_deleted_share=terms.share)
         for name, load in loads.items():
             _take_over(load, results[name])
+    if cause is not None:
+        raise cause
 
 
 def _take_over(load: ResourceResult, result: Verification) -> None:
@@ -88,8 +92,8 @@ def _broken(run: Run, resource: Resource, calls: Sequence[DueCall]) -> set[str]:
 
 def _changed(
     run: Run, members: Sequence[Resource], calls: Sequence[DueCall], results: Mapping[str, Verification]
-) -> dict[str, set[str]]:
-    """For each member, the calls for which Gong answers something else than what is stored."""
+) -> tuple[dict[str, set[str]], BaseException | None]:
+    """For each member, the calls whose answer differs from what is stored; and why asking ended early."""
     asked = [call for call in calls if call.known]
     times = {call.id: call.call_time for call in asked}
     reader = AnswerReader(members, times, private=scope_of(run).private, privacy=run.settings.privacy)
@@ -108,9 +112,7 @@ def _changed(
         answers.close()
     for result in results.values():
         result.failures += [f"{len(ids):,} calls, the first {ids[0]}: {error}" for ids, error in answers.failures]
-    if answers.stopped_by is not None:
-        raise answers.stopped_by
-    return changed
+    return changed, answers.stopped_by
 
 
 def _as_different(call: DueCall, different: Mapping[str, set[str]]) -> DueCall:

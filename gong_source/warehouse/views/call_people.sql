@@ -18,5 +18,5 @@ select
   t.seconds / 60.0 as talk_minutes -- How long the person spoke; null if Gong measured nothing.
 from call_participants as p
 join calls as c on c.id = p.call_id
-left join talk as t on t.call_id = p.call_id and t.party_id = p.party_id
+left join talk as t on t.call_id = p.call_id and t.party_id in (p.party_id, p.speaker_id)
 where c.deleted_at is null and not coalesce(c.is_private, false)

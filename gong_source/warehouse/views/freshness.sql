@@ -26,7 +26,7 @@ checked as (
 select
   f.resource, -- The resource.
   nullif(f.space, '') as workspace_id, -- The workspace that the runs named; null: runs over all workspaces.
-  max(case when f.is_by_id and b.done_from > f.covered_to then b.done_from else f.covered_to end) as covered_to, -- The time up to which every record has been fetched, UTC.
+  max(case when f.is_by_id and s.recency = 1 then b.done_from else f.covered_to end) as covered_to, -- The time up to which every record has been fetched, UTC.
   max(s.finished_at) as last_sync_at, -- When the last sync of the resource ended, UTC.
   max(s.status) as last_sync_status, -- done, incomplete, paused or failed.
   max(s.message) as last_sync_message, -- Why it is not done; null if it is.

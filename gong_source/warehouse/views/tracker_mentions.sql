@@ -10,7 +10,7 @@ moments as (
     sum(case when s.affiliation = 'External' then 1 else 0 end) as external
   from call_tracker_occurrences as o
   left join speakers as s on s.call_id = o.call_id and s.speaker_id = o.speaker_id
-  where o.phrase is null
+  where o.phrase_number is null
   group by o.call_id, o.tracker_id
 )
 select
@@ -22,8 +22,8 @@ select
   t.name as tracker, -- Name of the tracker.
   t.type, -- KEYWORD or SMART.
   t.count as mentions, -- How often it was mentioned, as Gong counts.
-  m.internal as said_by_us, -- Moments in which somebody of your company said it; null if Gong lists no moments.
-  m.external as said_by_others -- Moments in which somebody else said it; null if Gong lists no moments.
+  m.internal as said_by_us, -- Moments in which an internal person said it; null if Gong lists no moments.
+  m.external as said_by_others -- Moments in which an external person said it; null if Gong lists no moments.
 from call_trackers as t
 join calls as c on c.id = t.call_id
 left join moments as m on m.call_id = t.call_id and m.tracker_id = t.tracker_id
