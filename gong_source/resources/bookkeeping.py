@@ -9,8 +9,16 @@ FETCHED_WINDOWS = Table(
         Column("fetch_id", "text", "Identifies this fetch of the window or snapshot."),
         Column("resource", "text", "The resource that was fetched."),
         Column("endpoint", "text", "The endpoint of Gong's API that listed the records."),
-        Column("window_start", "timestamp", "Start of the window, inclusive, UTC; null for a snapshot."),
-        Column("window_end", "timestamp", "End of the window, exclusive, UTC; null for a snapshot."),
+        Column(
+            "window_start",
+            "timestamp",
+            "Start of the window, inclusive, UTC; null for a snapshot, and for calls asked for by id.",
+        ),
+        Column(
+            "window_end",
+            "timestamp",
+            "End of the window, exclusive, UTC; null for a snapshot, and for calls asked for by id.",
+        ),
         Column("workspace_id", "text", "The workspace whose records were fetched; null: all workspaces."),
         Column("mode", "text", "The run that fetched the records: sync, backfill or repair."),
         Column("total_records", "bigint", "Gong's own count of the records; null where Gong gives none."),

@@ -143,7 +143,7 @@ def _erase(warehouse: Warehouse, person: _Person, settings: GongSettings, target
                 calls=len(ids),
                 tables=erase_calls(warehouse, ids),
                 users=_users_like(warehouse, person),
-                notes=_limits(person),
+                notes=_limits(person) + _unseen(warehouse),
                 remains=[_COMES_BACK, _COPIES, _HISTORY[target.destination]] if ids else [],
             )
     except BaseException as error:
@@ -190,3 +190,16 @@ def _limits(person: _Person) -> list[str]:
     if person.privacy.personal_data == "drop":
         return ["With personal_data = drop, only people of your own company are found: others have no stored address."]
     return []
+
+
+def _unseen(warehouse: Warehouse) -> list[str]:
+    """What the search cannot see, because nobody is stored as a participant of these calls."""
+    found = warehouse.query(
+        f"select count(*) from {{dataset}}.calls as c where not exists"
+        f" (select 1 from {{dataset}}.{_PARTICIPANTS.name} as p where p.{_PARTICIPANTS.parent_key} = c.id)"
+    )
+    number = int(found[0][0]) if found else 0
+    if not number:
+        return []
+    calls = "1 call has" if number == 1 else f"{number:,} calls have"
+    return [f"{calls} no stored participants (private, not asked for yet, or without any), so nobody is found in them."]

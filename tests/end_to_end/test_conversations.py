@@ -1,4 +1,4 @@
-"""Any history of calls and their content, with kills and faults in between, ends in what Gong serves."""
+"""Any history of calls and their content, with budgets and faults in between, ends in what Gong serves."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _apply(tenant: Tenant, ids: list[str], step: tuple[Any, ...]) -> None:
 def test_any_history_ends_in_what_gong_serves(
     steps: list[tuple[Any, ...]], serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever happened and wherever a run ended: after one whole sync and one repair, the tables are right."""
+    """Whatever happened and wherever a budget ended: after whole syncs and one repair, the tables are right."""
     folder = Path(tempfile.mkdtemp())
     monkeypatch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
     monkeypatch.chdir(folder)

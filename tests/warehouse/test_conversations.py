@@ -11,6 +11,7 @@ from tenants import END, days_ago
 
 from gong_source import sync
 from gong_source.simulator import SMALL, Tenant
+from gong_source.warehouse.views import all_views
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Serve = Callable[..., Simulator]
     SettingsFor = Callable[..., GongSettings]
 
+VIEWS = {"call_people", "tracker_mentions", "transcript_lines", "transcript_texts"}
 CHILD_TABLES = ("call_participants", "call_outline", "transcript_sentences")
 
 
@@ -64,6 +66,11 @@ def _check_views(place: Place, tenant: Tenant) -> None:
     assert sorted(mentions) == sorted(
         (key[0], row["name"], row["count"]) for key, row in expected["call_trackers"].items() if row["count"]
     )
+    if place.target.destination in {"duckdb", "postgres"}:
+        for view in all_views():
+            if view.name in VIEWS:
+                described = place.described(view.name)
+                assert {name: text for name, text in described.items() if name} == view.columns
 
 
 def test_tables_follow_what_gong_serves(place: Place, serve: Serve, settings_for: SettingsFor) -> None:

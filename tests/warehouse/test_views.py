@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Serve = Callable[..., Simulator]
     SettingsFor = Callable[..., GongSettings]
 
+# Their tables are loaded in `test_conversations.py`.
+OF_CONVERSATIONS = {"call_people", "tracker_mentions", "transcript_lines", "transcript_texts"}
 ZONE = "America/New_York"
 # Both changes of the clock lie in it, and the turn of the year.
 BEGIN, END = datetime(2025, 10, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
@@ -96,7 +98,9 @@ def test_views_and_report_say_on_every_destination_what_gong_served(
     """After a load, after deletions and a verification, after a sync that failed in part; and they are described."""
     tenant = a_tenant()
     simulator = serve(tenant)
-    settings = settings_for(simulator, resources="all", start_date=iso(BEGIN), time_zone=ZONE, snapshot_hours=0)
+    settings = settings_for(
+        simulator, resources="calls,users,workspaces", start_date=iso(BEGIN), time_zone=ZONE, snapshot_hours=0
+    )
     sync(place.target, settings=settings)
     shown = status(place.target, settings=settings).resources
     assert freshness(place) == {name: (None, shown[name].current_to, "done", 0, 0, None) for name in shown}
@@ -112,6 +116,8 @@ def test_views_and_report_say_on_every_destination_what_gong_served(
     check_calls_and_teams(place, tenant)
     check_report(place, tenant)
     for view in all_views():
+        if view.name in OF_CONVERSATIONS:
+            continue
         described = place.described(view.name)
         assert described[None].startswith(f"{view.question} {view.rows}")
         # A lake keeps none for the columns of views, and no emulator of BigQuery does.
@@ -220,10 +226,7 @@ def check_report(place: Place, tenant: Tenant) -> None:
         ("sync", "done"),
     ]
     assert sorted((check.resource, check.outcome) for check in facts.verifications) == [
-        ("call_content", "repaired"),  # a call of yesterday that the verification had just found
-        ("call_details", "repaired"),
         ("calls", "repaired"),
-        ("transcripts", "repaired"),
         ("users", "clean"),
         ("workspaces", "clean"),
     ]

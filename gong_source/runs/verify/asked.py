@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from gong_source.answers import AnswerReader, request_for
 from gong_source.api.by_id import FetchByIds
 from gong_source.due import UNKNOWN_CONTENT, due_calls
-from gong_source.runs.load_by_id import load_due, scope_of
+from gong_source.runs.load_by_id import hide_private, load_due, scope_of
 from gong_source.runs.results import Difference
+from gong_source.warehouse.deleted import mark_private
 from gong_source.windows import hours_between, now
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Ve
         different = {member.name: _broken(run, member, calls) for member in members}
     cause: BaseException | None = None
     if terms.deep:
-        deep, cause = _changed(run, members, calls, results)
+        deep, hidden, cause = _changed(run, members, calls, results)
+        if terms.repair and hidden:
+            mark_private(run.warehouse, hidden)
+            hide_private(run)
         for name, changed in deep.items():
             different[name] |= changed
     moment = now()
@@ -92,8 +96,8 @@ def _broken(run: Run, resource: Resource, calls: Sequence[DueCall]) -> set[str]:
 
 def _changed(
     run: Run, members: Sequence[Resource], calls: Sequence[DueCall], results: Mapping[str, Verification]
-) -> tuple[dict[str, set[str]], BaseException | None]:
-    """For each member, the calls whose answer differs from what is stored; and why asking ended early."""
+) -> tuple[dict[str, set[str]], set[str], BaseException | None]:
+    """For each member, the calls whose answer differs from what is stored; private calls; why asking ended early."""
     asked = [call for call in calls if call.known]
     times = {call.id: call.call_time for call in asked}
     reader = AnswerReader(members, times, private=scope_of(run).private, privacy=run.settings.privacy)
@@ -112,7 +116,7 @@ def _changed(
         answers.close()
     for result in results.values():
         result.failures += [f"{len(ids):,} calls, the first {ids[0]}: {error}" for ids, error in answers.failures]
-    return changed, answers.stopped_by
+    return changed, reader.hidden, answers.stopped_by
 
 
 def _as_different(call: DueCall, different: Mapping[str, set[str]]) -> DueCall:

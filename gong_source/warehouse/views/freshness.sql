@@ -3,8 +3,7 @@
 with fetched as (
   select f.resource, coalesce(f.workspace_id, '') as space, f.fetched_at, f.settled,
     max(f.fetched_at) over (partition by f.resource, f.workspace_id) as last_at,
-    coalesce(f.watermark, case when f.window_start is null then f.fetched_at end) as covered_to,
-    f.endpoint like 'POST /v2/calls/%' as is_by_id
+    coalesce(f.watermark, case when f.window_start is null then f.fetched_at end) as covered_to, f.endpoint
   from fetched_windows as f where f._dlt_load_id in (select l.load_id from _dlt_loads as l where l.status = 0)
 ),
 syncs as (
@@ -14,9 +13,8 @@ syncs as (
   join runs as r on r.command = 'sync' and concat(',', r.resources, ',') like concat('%,', f.resource, ',%')
 ),
 fetching as (
-  select s.resource, s.space, max(case when s.begun <= s.last_at then s.begun end) as begun,
-    max(case when s.status = 'done' then s.begun end) as done_from from syncs as s group by s.resource, s.space
-),
+  select s.resource, s.space, max(case when s.begun <= s.last_at then s.begun end) as begun, max(case when s.status = 'done' then s.begun end) as done_from
+  from syncs as s group by s.resource, s.space),
 late as (select a.resource, count(*) as records from arrivals as a where a.is_late group by a.resource),
 checked as (
   select v.resource, coalesce(v.workspace_id, '') as space, v.finished_at, v.outcome,
@@ -26,7 +24,7 @@ checked as (
 select
   f.resource, -- The resource.
   nullif(f.space, '') as workspace_id, -- The workspace that the runs named; null: runs over all workspaces.
-  max(case when f.is_by_id and s.recency = 1 then b.done_from else f.covered_to end) as covered_to, -- The time up to which every record has been fetched, UTC.
+  max(case when f.endpoint like 'POST /v2/calls/%' and s.recency = 1 then b.done_from else f.covered_to end) as covered_to, -- The time up to which every record has been fetched, UTC.
   max(s.finished_at) as last_sync_at, -- When the last sync of the resource ended, UTC.
   max(s.status) as last_sync_status, -- done, incomplete, paused or failed.
   max(s.message) as last_sync_message, -- Why it is not done; null if it is.
