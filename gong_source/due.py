@@ -168,6 +168,19 @@ def hidden_calls(
     return sorted(i for i in found if i not in listed or listed[i].is_private)
 
 
+def count_calls(query: Query, resource: Resource, scope: Scope) -> tuple[int, int, int]:
+    """The number of stored calls, of those that Gong was asked for, and of those for which it had something."""
+    conditions, parameters = _conditions(scope)
+    header = f"left join {{dataset}}.{resource.table.name} as h on h.call_id = c.id"
+    where = f"where {' and '.join(conditions)}"
+    counts = "count(*), count(h.call_id), count(h.content_hash)"
+    if found := query(f"select {counts} from {{dataset}}.calls as c {header} {where}", *parameters):
+        calls, asked, with_content = found[0]
+        return int(calls), int(asked), int(with_content)
+    found = query(f"select count(*) from {{dataset}}.calls as c {where}", *parameters)  # the resource is not loaded yet
+    return int(found[0][0]) if found else 0, 0, 0
+
+
 def _conditions(scope: Scope) -> tuple[list[str], list[Any]]:
     conditions, parameters = ["c.deleted_at is null"], list[Any]()
     if not scope.private:

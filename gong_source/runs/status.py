@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gong_source.dates import in_words
-from gong_source.due import Scope, due_calls
+from gong_source.due import Scope, count_calls
 from gong_source.resources import RESOURCES
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
@@ -24,7 +24,7 @@ from gong_source.warehouse.ledger import (
 )
 from gong_source.warehouse.mixed import TenantRows, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
-from gong_source.windows import Window, hours_between, now, subtract, utc
+from gong_source.windows import Window, days_before, now, subtract, utc
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from gong_source.settings import GongSettings
     from gong_source.warehouse.warehouse import Warehouse
 
-_AGES = (("under 1 day", float("-inf"), 1.0), ("1 to 7 days", 1.0, 7.0), ("over 7 days", 7.0, float("inf")))
+# Calls of a century are all calls; one that is planned has a negative age.
+_CENTURY = 36_525.0
+_AGES = (("under 1 day", -_CENTURY, 1.0), ("1 to 7 days", 1.0, 7.0), ("over 7 days", 7.0, _CENTURY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,20 +196,14 @@ def _status_by_id(
     warehouse: Warehouse, resource: Resource, settings: GongSettings, verified: Verified | None
 ) -> ResourceStatus:
     scope = Scope(settings.private_calls == "keep", settings.workspace_id)
-    calls = due_calls(warehouse.query, [resource], scope)
-    headers = [call.known.get(resource.name) for call in calls]
-    moment, last = now(), last_snapshot(warehouse, resource)
+    last, moment = last_snapshot(warehouse, resource), now()
     current_to = last_done_sync(warehouse, resource) if last else None
+    _, rows, _ = count_calls(warehouse.query, resource, scope)
     lacks = []
     for age, youngest, oldest in _AGES:
-        of = [
-            header
-            for call, header in zip(calls, headers, strict=True)
-            if youngest <= hours_between(call.call_time, moment) / 24 < oldest
-        ]
-        without = sum(header is None or header.content_hash is None for header in of)
-        lacks += [Lack(age, without, len(of))] if without else []
-    rows = sum(header is not None for header in headers)
+        window = Window(days_before(moment, oldest), days_before(moment, youngest))
+        calls, _, found = count_calls(warehouse.query, resource, replace(scope, window=window))
+        lacks += [Lack(age, calls - found, calls)] if found < calls else []
     mode = "by id" if last else None
     return ResourceStatus(
         name=resource.name,
