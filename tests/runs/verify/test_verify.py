@@ -767,7 +767,7 @@ def test_first_seen_never_changes_and_status_shows_how_late_calls_arrive(
     assert arrivals is not None
     assert arrivals.records == 4
     assert arrivals.median == pytest.approx(2.5, abs=0.1)  # days; a slow machine adds minutes
-    assert (arrivals.p99, arrivals.longest) == (pytest.approx(5, abs=0.01), pytest.approx(5, abs=0.01))
+    assert (arrivals.p99, arrivals.longest) == (pytest.approx(5, abs=0.1), pytest.approx(5, abs=0.1))
     assert arrivals.enough
     assert "the lookback is long enough" in status_text(status())
     assert status(settings=replace(settings, lookback_days=5.5)).resources["calls"].arrivals.enough is False  # type: ignore[union-attr]
