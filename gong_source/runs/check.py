@@ -77,6 +77,9 @@ def check(*, settings: GongSettings | None = None) -> CheckResult:
     missing = [part.scope for part in found if part.chosen and not part.granted]
     calls = next((part.records for part in found if part.name == "calls"), None)
     message = f"the key lacks {', '.join(missing)}" if missing else "key and host are right"
+    with_details = next((part.records for part in found if part.name == "call_details"), None)
+    if with_details is not None and calls not in {None, with_details}:
+        message += f". Gong counts {calls:,} calls in one list and {with_details:,} in the list with details"
     status: Status = "incomplete" if missing else "done"
     return CheckResult(client.transport.base_url, status, message, calls, client.transport.usage.requests, found)
 

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, days_ago, nine_windows, 
 from gong_source.cli.main import main
 from gong_source.cli.progress import progress_line
 from gong_source.runs.results import Progress
-from gong_source.simulator import Fault, Tenant
+from gong_source.simulator import Call, Fault, Tenant
 from gong_source.warehouse import warehouse
 from gong_source.windows import iso
 
@@ -812,6 +812,18 @@ def test_progress_on_a_terminal_has_total_and_time_left(serve: Serve, own_place:
     assert int(first[1].replace(",", "")) < 2000
     assert first[2] == "4,000", "one window, so Gong has counted all"
     assert re.search(r"9,9\d\d left today", text)
+
+
+def test_check_says_when_two_lists_of_calls_differ(serve: Serve, command: Command) -> None:
+    """Gong may file a web conference by its schedule in one list, and by its start in the other."""
+    tenant = tenant_of(30)
+    now = datetime.now(UTC)
+    times = {"scheduled": now - timedelta(days=29), "started": now - timedelta(days=31)}
+    tenant.add(Call("1", fields={"direction": "Conference"}, **times))
+    code, out, _ = command("check", simulator=serve(tenant))
+    assert code == 0
+    assert "Gong counts 31 calls in one list and 30 in the list with details" in out
+    assert "one list" not in command("check", simulator=serve(tenant_of(30)))[1]
 
 
 def test_check_shows_one_line_for_each_resource(serve: Serve, command: Command) -> None:
