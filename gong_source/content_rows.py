@@ -71,7 +71,7 @@ class ContentRows:
         resource, name = content.resource, content.resource.name
         known = {i: found for i in ids if (found := self._due[i].known.get(name))}
         with_content = {i for i, header in known.items() if header.content_hash is not None}
-        changed = {i for i in content.ids if i not in known or known[i].content_hash != content.hashes[i]}
+        changed = {i for i in content.ids if i not in known or self._differs(known[i], i, content.hashes[i])}
         if content.omits_empty:
             changed |= with_content.difference(content.ids)
         had_content = changed & with_content
@@ -83,7 +83,7 @@ class ContentRows:
             self._add(child, rows)
             if had_content:
                 without = had_content.difference(pc.unique(rows[child.parent_key]).to_pylist())
-                kept |= self._empty(name, child, without, len(had_content))
+                kept |= self._empty(resource, child, without, len(had_content))
         answered = dict(zip(content.ids, content.family.root.to_pylist(), strict=True))
         kept |= self._keep_lost_values(resource, answered, had_content)
         silent = with_content.difference(answered)
@@ -105,7 +105,11 @@ class ContentRows:
             rows = [row | emptied | {"ask_again_at": row["asked_at"]} for row in self._stored(member, ids).values()]
             self._add(member.table, to_table(member.table, rows))
             for child in member.children:
-                self._add(child, tombstones(child, self._with_rows(child, ids)))
+                self._add(child, tombstones(child, ids))
+
+    def _differs(self, header: Known, call_id: str, content_hash: str) -> bool:
+        """Whether the rows of a call have to be loaded again; they also have its call time."""
+        return header.content_hash != content_hash or header.call_time != self._due[call_id].call_time
 
     def _add(self, table: Table, rows: pa.Table) -> None:
         if len(rows):
@@ -118,25 +122,30 @@ class ContentRows:
         rows = self._privacy.clean_rows(resource.table, found)
         return {row["call_id"]: row for row in rows}
 
-    def _empty(self, resource: str, child: Table, without: Collection[str], compared: int) -> set[str]:
+    def _empty(self, resource: Resource, child: Table, without: Collection[str], compared: int) -> set[str]:
         """Adds a tombstone for each call that had rows in `child` and has none now, and returns none.
 
         Where these are too many at once, adds nothing and returns them.
         """
-        lost = self._with_rows(child, without)
+        lost = self._with_rows(resource, child, without)
         if too_many_missing(len(lost), compared, self._share):
-            self.losses[resource][child.name] += len(lost)
+            self.losses[resource.name][child.name] += len(lost)
             return lost
         self._add(child, tombstones(child, lost))
         return set()
 
-    def _with_rows(self, child: Table, ids: Collection[str]) -> set[str]:
-        """Which of the calls have rows in a child table."""
-        key = child.parent_key
-        sql = f"select distinct {key} from {{dataset}}.{child.name} where {key} in"
-        return {
-            i for batch in id_batches(sorted(ids)) for (i,) in self._query(f"{sql} ({placeholders(batch)})", *batch)
-        }
+    def _with_rows(self, resource: Resource, child: Table, ids: Collection[str]) -> set[str]:
+        """Which of the calls have rows in a child table. Only their time is searched: the table may be very large."""
+        if not ids:
+            return set()
+        times = [self._due[call_id].known[resource.name].call_time for call_id in ids]
+        in_time = "call_time >= %s and call_time <= %s"
+        sql = f"select distinct {child.parent_key} from {{dataset}}.{child.name} where {in_time}"
+        found: set[str] = set()
+        for batch in id_batches(sorted(ids)):
+            among = f" and {child.parent_key} in ({placeholders(batch)})"
+            found |= {call_id for (call_id,) in self._query(sql + among, min(times), max(times), *batch)}
+        return found
 
     def _keep_lost_values(self, resource: Resource, answered: dict[str, Row], had_content: Collection[str]) -> set[str]:
         """Where too many calls have lost a value of the header at once, keeps the stored values; gives these calls."""

@@ -38,11 +38,15 @@ _SHARE = 0.96
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the header of a call says: when Gong was first asked, when it first had something, and its hash."""
+    """What the header of a call says: when Gong was first asked, when it first had something, and its hash.
+
+    `call_time` is that of its rows, which the call may not have any more.
+    """
 
     first_asked_at: datetime
     content_hash: str | None
     found_at: datetime | None
+    call_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: d
             f"{h}.first_asked_at",
             f"case when {complete} then {h}.content_hash else '{UNKNOWN_CONTENT}' end",
             found,
+            f"{h}.call_time",
         ]
         changed = f"coalesce({h}.asked_duration, -1) <> coalesce(c.duration, -1)"
         due.append(f"{h}.call_id is null or {h}.ask_again_at <= %s or {changed} or not {complete}")
@@ -113,14 +118,17 @@ def due_of_listed(
     headers: dict[str, dict[str, tuple[Known, datetime | None, int | None]]] = {}
     for member in members:
         found_at = "found_at" if "found_at" in member.table.column_names else "null"
-        columns = f"call_id, first_asked_at, content_hash, {found_at}, ask_again_at, asked_duration, {_COMPLETE}"
+        columns = (
+            f"call_id, first_asked_at, content_hash, {found_at}, ask_again_at, asked_duration, call_time, {_COMPLETE}"
+        )
         sql = f"select {columns} from {{dataset}}.{member.table.name} where call_id in"
         for batch in id_batches(list(listed)):
-            for call_id, first, content_hash, found, again, duration, complete in query(
+            for call_id, first, content_hash, found, again, duration, time, complete in query(
                 f"{sql} ({placeholders(batch)})", *batch
             ):
                 kept_hash = content_hash if complete else UNKNOWN_CONTENT
-                known = Known(exactly_in_utc(first), kept_hash, found and exactly_in_utc(found))
+                times = (found and exactly_in_utc(found), exactly_in_utc(time))
+                known = Known(exactly_in_utc(first), kept_hash, *times)
                 due_at = again and exactly_in_utc(again) if complete else moment
                 headers.setdefault(call_id, {})[member.name] = (known, due_at, duration)
 
@@ -147,7 +155,7 @@ def due_of_listed(
 def hidden_calls(
     query: Query, members: Sequence[Resource], scope: Scope, listed: Mapping[str, ListedCall] | None = None
 ) -> list[str]:
-    """The private calls whose content is stored and must not be: in a header, or in any child table.
+    """The private calls whose content is stored and must not be, or may be after a load that did not end.
 
     What a list has just shown, `listed`, counts more than what is stored.
     """
@@ -156,14 +164,12 @@ def hidden_calls(
     listed = listed or {}
     found: set[str] = set()
     for member in members:
-        stored_private = "join {dataset}.calls as c on c.id = t.call_id where c.is_private"
         header = f"select t.call_id from {{dataset}}.{member.table.name} as t"
-        found |= {i for (i,) in query(f"{header} {stored_private} and t.content_hash is not null")}
-        for child in member.children:
-            rows = query(f"select distinct t.call_id from {{dataset}}.{child.name} as t {stored_private}")
-            found |= {call_id for (call_id,) in rows}
+        with_content = f"(t.content_hash is not null or not t.{_COMPLETE})"
+        rows = query(f"{header} join {{dataset}}.calls as c on c.id = t.call_id where c.is_private and {with_content}")
+        found |= {call_id for (call_id,) in rows}
         for batch in id_batches([call_id for call_id, call in listed.items() if call.is_private]):
-            rows = query(f"{header} where t.content_hash is not null and t.call_id in ({placeholders(batch)})", *batch)
+            rows = query(f"{header} where {with_content} and t.call_id in ({placeholders(batch)})", *batch)
             found |= {call_id for (call_id,) in rows}
     return sorted(i for i in found if i not in listed or listed[i].is_private)
 
@@ -201,9 +207,10 @@ def _due_call(row: tuple[Any, ...], members: Sequence[Resource]) -> DueCall:
     call_id, call_time, duration, *headers = row
     known = {}
     for number, member in enumerate(members):
-        first, content_hash, found = headers[3 * number : 3 * number + 3]
+        first, content_hash, found, time = headers[4 * number : 4 * number + 4]
         if first is not None:
-            known[member.name] = Known(exactly_in_utc(first), content_hash, found and exactly_in_utc(found))
+            times = (found and exactly_in_utc(found), exactly_in_utc(time))
+            known[member.name] = Known(exactly_in_utc(first), content_hash, *times)
     return DueCall(call_id, exactly_in_utc(call_time), duration, known)
 
 

@@ -83,16 +83,13 @@ def _remove_content(warehouse: Warehouse, resource: Resource) -> None:
     (key,) = resource.table.primary_key
     known = warehouse.known_tables()
     by_id = [other for other in RESOURCES.values() if other.by_id] if resource is CALLS else []
-    tables = [table for other in by_id for table in (*other.children, other.table) if table.name in known]
     gone = f"(select {key} from {{dataset}}.{resource.table.name} where deleted_at is not null)"
-    selects = [
-        f"select distinct '{table.name}' as name from {{dataset}}.{table.name} where {table.primary_key[0]} in {gone}"
-        for table in tables
-    ]
-    affected = {name for (name,) in warehouse.query(" union all ".join(selects))} if selects else set()
-    for table in tables:
-        if table.name in affected:
-            warehouse.execute(f"delete from {{dataset}}.{table.name} where {table.primary_key[0]} in {gone}")
+    for other in by_id:
+        of_gone = f"where call_id in {gone}"
+        if warehouse.query(f"select 1 from {{dataset}}.{other.table.name} {of_gone} limit 1"):
+            for table in (*other.children, other.table):
+                if table.name in known:
+                    warehouse.execute(f"delete from {{dataset}}.{table.name} {of_gone}")
 
 
 def erase_calls(warehouse: Warehouse, ids: Sequence[str]) -> dict[str, int]:
