@@ -61,12 +61,13 @@ class DueCall:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which calls may be asked for: those of one workspace (None: of all), in `window`, since then, private or not."""
+    """Which calls may be asked for: private ones or not, of one workspace (None: of all), and of which time."""
 
     private: bool = False
     workspace_id: str | None = None
     window: Window | None = None
     since: datetime | None = None
+    before: datetime | None = None
 
 
 def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: datetime | None = None) -> list[DueCall]:
@@ -200,6 +201,9 @@ def _conditions(scope: Scope) -> tuple[list[str], list[Any]]:
     if scope.since is not None:
         conditions.append("c.call_time >= %s")
         parameters.append(scope.since)
+    if scope.before is not None:
+        conditions.append("c.call_time < %s")
+        parameters.append(scope.before)
     return conditions, parameters
 
 

@@ -47,9 +47,11 @@ def sharing(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
         seen |= {other.name for other in group}
 
 
-def scope_of(run: Run, window: Window | None = None, since: datetime | None = None) -> Scope:
+def scope_of(
+    run: Run, window: Window | None = None, *, since: datetime | None = None, before: datetime | None = None
+) -> Scope:
     """The calls that the run may ask for by id."""
-    return Scope(run.settings.private_calls == "keep", run.settings.workspace_id, window, since)
+    return Scope(run.settings.private_calls == "keep", run.settings.workspace_id, window, since, before)
 
 
 def hide_private(run: Run) -> None:
@@ -74,15 +76,16 @@ def load_due(
     mode: str,
     calls: Sequence[DueCall] | None = None,
     since: datetime | None = None,
+    before: datetime | None = None,
     max_deleted_share: float | None = None,
 ) -> dict[str, ResourceResult]:
     """Asks Gong for the calls that are due for `members`, latest first, and loads what it has; the result of each.
 
-    With `calls`, these instead of those that are due; with `since`, only calls after that. If asking ends with an
+    With `calls`, these instead of those that are due; else only calls `since` then, or `before`. If asking ends with an
     error, a used-up quota or a stop, what was answered before is loaded, and the results say why it ended. Raises
     `WrongTenant`, and `DestinationFailed` if the warehouse fails.
     """
-    scope, query = scope_of(run, since=since), run.warehouse.query
+    scope, query = scope_of(run, since=since, before=before), run.warehouse.query
     found = due_calls(query, members, scope, now()) if calls is None else calls
     due = {call.id: call for call in found}
     results = {member.name: ResourceResult(member.name, nothing_due=not due) for member in members}

@@ -55,14 +55,15 @@ def sync(
 def _sync_by_id(run: Run, result: LoadResult, moment: datetime) -> None:
     """Asks for the calls that are due: the recent ones of all resources first, where a budget is short."""
     groups = [members for members in sharing(run.settings.chosen) if members[0].by_id]
-    for since in (days_before(moment, _RECENT_DAYS), None):
+    recent = days_before(moment, _RECENT_DAYS)
+    for since, before in ((recent, None), (None, recent)):
         for members in groups:
             if any(part.ends_run for part in result.resources.values()):
                 return
-            before = [result.resources.get(member.name) for member in members]
-            if any(part is not None and part.status == "failed" for part in before):
+            earlier = [result.resources.get(member.name) for member in members]
+            if any(part is not None and part.status == "failed" for part in earlier):
                 continue
-            for name, part in load_due(run, members, mode="sync", since=since).items():
+            for name, part in load_due(run, members, mode="sync", since=since, before=before).items():
                 if name in result.resources:
                     result.resources[name].add(part)
                 else:

@@ -264,6 +264,7 @@ def test_call_that_gong_rejects_does_not_stop_the_others(place: Place, serve: Se
     result = sync(place.target, settings=settings)
     assert result.status == "incomplete"
     assert bad in (result.message or "")
+    assert len(result.resources["transcripts"].failures) == 1
     assert {row[0] for row in place.fetch("select call_id from gong.transcripts")} == set(tenant.calls) - {bad}
 
 
