@@ -20,6 +20,7 @@ from gong_source.privacy import KEEP_ALL
 from gong_source.resources.declare import TOMBSTONE
 from gong_source.rows import to_table
 from gong_source.stored import id_batches, placeholders, rows_with_ids
+from gong_source.windows import now_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -101,8 +102,10 @@ class ContentRows:
         for member in members if ids else ():
             emptied = dict.fromkeys(c.name for c in member.table.columns if c.field and c.name != "call_id")
             emptied |= dict.fromkeys(_OF_CONTENT)
-            # Should the call become public again, it is due at once.
-            rows = [row | emptied | {"ask_again_at": row["asked_at"]} for row in self._stored(member, ids).values()]
+            # Should the call become public again, it is due at once. A new time also makes the merge write the header,
+            # so that it names this load, even if it was empty before.
+            emptied |= {"ask_again_at": now_exactly()}
+            rows = [row | emptied for row in self._stored(member, ids).values()]
             self._add(member.table, to_table(member.table, rows))
             for child in member.children:
                 self._add(child, tombstones(child, ids))

@@ -1,4 +1,4 @@
-"""Which calls are due: Gong is asked for their details, content or transcripts by their ids.
+"""Which calls are due: those whose details, content or transcript a run requests by call id.
 
 Gong says nowhere when these are ready, and details and content of a call change later. So the header of each call says
 when it is asked for again, and a run needs to know nothing else: neither when the last one was, nor on which machine.

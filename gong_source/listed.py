@@ -1,4 +1,4 @@
-"""The calls that a run of `gong` has just listed, for what is asked for by their ids in the same dlt package."""
+"""The calls that a run of `gong` has just listed. Their details and transcripts go into the same dlt package."""
 
 from __future__ import annotations
 

@@ -674,7 +674,7 @@ def with_ids(resource: Resource, records: list[dict[str, Any]]) -> list[dict[str
 
 
 def strict(value: Any) -> str:
-    """Tells values apart that Python finds equal, such as 1 and true."""
+    """Makes values differ that are equal in Python, such as 1 and True."""
     return json.dumps(value, sort_keys=True)
 
 

@@ -81,11 +81,6 @@ class FetchByIds(Generic[Part]):
         self._put_back: Answer[Part] | None = None
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="gong-fetch")
 
-    @property
-    def ids_to_come(self) -> int:
-        """How many calls Gong has not answered for yet."""
-        return sum(map(len, self._waiting)) + sum(len(ids) for ids, _ in self._running)
-
     def __iter__(self) -> Iterator[Answer[Part]]:
         return self
 
@@ -108,6 +103,13 @@ class FetchByIds(Generic[Part]):
                 self._failed_in_a_row = 0
                 return future.result()
             self._take_in(ids, error)
+
+    def describe_failures(self) -> list[str]:
+        """What could not be loaded, and why: a sentence for each request."""
+        return [
+            f"call {ids[0]}: {error}" if len(ids) == 1 else f"{len(ids):,} calls, the first is {ids[0]}: {error}"
+            for ids, error in self.failures
+        ]
 
     def put_back(self, answer: Answer[Part]) -> None:
         """Makes `answer` the next one to be handed out again."""

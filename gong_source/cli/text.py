@@ -102,7 +102,7 @@ def _unmapped_lines(part: ResourceResult, resource: Resource) -> list[str]:
 
 
 def _asked_lines(part: ResourceResult, resource: Resource) -> list[str]:
-    """What a run did with a resource that is asked for by the ids of calls."""
+    """What a run did with a resource that is requested by call id."""
     if not part.asked:
         return [f"{part.resource}: no call is due"] if part.status == "done" else part.failures
     lines = [

@@ -8,7 +8,7 @@ from gong_source.resources.people import USERS, WORKSPACES
 from gong_source.resources.transcripts import TRANSCRIPTS
 
 # Runs load resources in this order, where a budget of requests is short: calls first, then the lists that cost little,
-# then what is asked for by the ids of calls.
+# then what is requested by call id.
 RESOURCES: dict[str, Resource] = {
     resource.name: resource for resource in (CALLS, USERS, WORKSPACES, CALL_DETAILS, CALL_CONTENT, TRANSCRIPTS)
 }

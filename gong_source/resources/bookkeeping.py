@@ -12,12 +12,12 @@ FETCHED_WINDOWS = Table(
         Column(
             "window_start",
             "timestamp",
-            "Start of the window, inclusive, UTC; null for a snapshot, and for calls asked for by id.",
+            "Start of the window, inclusive, UTC; null for a snapshot, and for calls requested by id.",
         ),
         Column(
             "window_end",
             "timestamp",
-            "End of the window, exclusive, UTC; null for a snapshot, and for calls asked for by id.",
+            "End of the window, exclusive, UTC; null for a snapshot, and for calls requested by id.",
         ),
         Column("workspace_id", "text", "The workspace whose records were fetched; null: all workspaces."),
         Column("mode", "text", "The run that fetched the records: sync, backfill or repair."),

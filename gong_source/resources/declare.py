@@ -195,7 +195,7 @@ class Resource:
     def selection(self) -> str:
         """In words: how Gong is asked for the records."""
         if self.by_id:
-            return "by the ids of calls"
+            return "by call id"
         return "by time range" if self.windowed else "whole"
 
     @property

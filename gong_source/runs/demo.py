@@ -39,7 +39,7 @@ _QUERIES = (
     ),
     (
         "what people talk about",
-        """select tracker, count(*) as calls, sum(mentions) as mentions, sum(said_by_others) as by_others
+        """select tracker, count(*) as calls, sum(mentions) as mentions, coalesce(sum(said_by_others), 0) as by_others
            from gong.tracker_mentions group by tracker order by calls desc limit 3""",
     ),
     (

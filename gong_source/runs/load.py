@@ -225,7 +225,7 @@ def record_ending(result: ResourceResult | Verification, cause: GongError) -> No
     result.status, result.message, result.ends_run = "failed", str(cause), _ends_run(cause)
     if isinstance(cause, QuotaExhausted):
         result.status, result.retry_at = "paused", cause.retry_at
-        if cause.retry_at is None and not result.windows:
+        if cause.retry_at is None and not result.windows and not getattr(result, "asked", 0):
             result.message += ". It was used up before anything could be loaded: set a larger budget"
     elif isinstance(cause, RunStopped):
         result.status, result.message, result.interrupted = (

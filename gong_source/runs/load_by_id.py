@@ -37,7 +37,7 @@ _SECONDS_PER_CHUNK = 120.0
 
 
 def sharing(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
-    """The resources that are loaded together: those asked for by id from one endpoint, and each other one alone."""
+    """The resources that are loaded together: those requested by call id from one endpoint; each other one alone."""
     seen: set[str] = set()
     for resource in resources:
         if resource.name in seen:
@@ -186,7 +186,7 @@ def _reporter(run: Run, resource: Resource, answers: FetchByIds[list[Content]], 
 
 def _set_status(answers: FetchByIds[list[Content]], result: ResourceResult) -> None:
     """Sets the status, from how the requests ended."""
-    result.failures = [f"{len(ids):,} calls, the first {ids[0]}: {error}" for ids, error in answers.failures]
+    result.failures = answers.describe_failures()
     cause = answers.stopped_by
     if isinstance(cause, WrongTenant):
         raise cause
@@ -195,7 +195,9 @@ def _set_status(answers: FetchByIds[list[Content]], result: ResourceResult) -> N
     elif cause is not None:
         raise cause
     elif result.failures:
-        result.status, result.message = "incomplete", f"{result.failures[0]}"
+        number = sum(len(ids) for ids, _ in answers.failures)
+        what = "1 call could" if number == 1 else f"{number:,} calls could"
+        result.status, result.message = "incomplete", f"{what} not be loaded. The first: {result.failures[0]}"
     if result.refusal:
         result.status = "incomplete" if result.status == "done" else result.status
         result.message = f"{result.message}; {result.refusal}" if result.message else result.refusal

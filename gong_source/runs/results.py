@@ -99,7 +99,7 @@ class ResourceResult(Ending):
 
     `ends_run` says that the reason for an early end concerns all resources. `refusal` says why no record was marked as
     deleted although some are missing in Gong, or why content was kept that Gong no longer has. `asked` is the number of
-    calls that Gong was asked for by id; with `nothing_due`, there were none to ask for. `not_due_until` is set if the
+    calls that were requested by id; with `nothing_due`, no call was due. `not_due_until` is set if the
     last snapshot is recent enough, so that nothing was read.
     """
 

@@ -54,7 +54,7 @@ class ResourceStatus:
     `rows` are those of its table, `deleted` those that Gong no longer lists. `current_to` is the time up to which it is
     covered, or of its last snapshot, and `age_seconds` how long ago that was. `lookback` is what the next sync fetches
     again. `verified` is the last verification, `arrivals` says how late records arrived lately. `lacks` says how many
-    calls have nothing yet of a resource that is asked for by their ids, and `found_later` how long after the call Gong
+    calls have nothing yet of a resource that is requested by call id, and `found_later` how long after the call Gong
     had what it did not have at first; `current_to` is then when a sync last asked for
     all calls that were due.
     """

@@ -1,4 +1,4 @@
-"""Verifies a resource that is asked for by the ids of calls.
+"""Verifies a resource that is requested by call id.
 
 The warehouse alone shows whether Gong was asked for every call, and whether all rows of each answer are there. Only a
 deep verification asks Gong for every call again.
@@ -123,7 +123,7 @@ def _changed(
     finally:
         answers.close()
     for result in results.values():
-        result.failures += [f"{len(ids):,} calls, the first {ids[0]}: {error}" for ids, error in answers.failures]
+        result.failures += answers.describe_failures()
     return changed, reader.hidden, answers.stopped_by
 
 
