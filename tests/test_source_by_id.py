@@ -90,6 +90,22 @@ def test_later_runs_follow_changes_and_rewrite_nothing_else(place: Place, serve:
     assert all(before[key] == load_id for key, load_id in after.items() if key[0] != trimmed)
 
 
+def test_answer_that_shows_a_private_call_removes_its_content(
+    place: Place, serve: Serve, pipeline: dlt.Pipeline
+) -> None:
+    """The call is older than the lookback, so no list shows it; its details are removed in the same package."""
+    tenant = _tenant(4)
+    simulator = serve(tenant)
+    pipeline.run(_source(simulator, ALL))
+    hidden = place.fetch("select call_id from gong.call_participants limit 1")[0][0]
+    tenant.edit(hidden, isPrivate=True)
+    ask_again(place)
+    pipeline.run(_source(simulator, "call_details,call_content"))
+    for table in ("call_participants", "call_outline", "call_trackers"):
+        assert place.fetch(f"select count(*) from gong.{table} where call_id = '{hidden}'") == [(0,)]
+    assert place.fetch(f"select content_hash from gong.call_details where call_id = '{hidden}'") == [(None,)]
+
+
 def test_one_resource_alone_asks_for_the_calls_that_are_stored(
     own_place: Path, serve: Serve, settings_for: SettingsFor
 ) -> None:
