@@ -46,11 +46,17 @@ def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
+def _ids_as_text(row: Row) -> Row:
+    return {
+        name: str(value) if name.endswith("_id") and isinstance(value, int) else value for name, value in row.items()
+    }
+
+
 def _participants(call: Row) -> Iterator[Row]:
     for party in call.get("parties") or ():
         methods = party.get("methods")
         yield {
-            "party_id": None if party.get("id") is None else str(party["id"]),  # ids are text
+            "party_id": party.get("id"),
             "user_id": party.get("userId"),
             "speaker_id": party.get("speakerId"),
             "name": party.get("name"),
@@ -216,13 +222,15 @@ def truth(tenant: Tenant, *, private: bool = False) -> dict[str, dict[Any, Row]]
         expected["call_details"][call_id] = _details_header(served)
         expected["call_content"][call_id] = {"brief": (served.get("content") or {}).get("brief")}
         for name, rows in CHILDREN.items():
-            expected[name] |= {(call_id, position): row for position, row in enumerate(rows(served))}
+            expected[name] |= {(call_id, position): _ids_as_text(row) for position, row in enumerate(rows(served))}
         transcript = tenant.served_transcript(call_id)
         if transcript is not None:
             sentences = list(_sentences(transcript))
             spoken = sum(row["text"] is not None for row in sentences)
             expected["transcripts"][call_id] = {"sentences": spoken}
-            expected["transcript_sentences"] |= {(call_id, position): row for position, row in enumerate(sentences)}
+            expected["transcript_sentences"] |= {
+                (call_id, position): row for position, row in enumerate(map(_ids_as_text, sentences))
+            }
     return expected
 
 
