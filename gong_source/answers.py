@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gong_source.children import read_families, read_families_fast
+from gong_source.children import family_of, read_families, read_families_fast
+from gong_source.content_hash import content_hashes, joined
 from gong_source.errors import RecordError
 from gong_source.privacy import KEEP_ALL
+from gong_source.quick import quick_levels, quick_reader
 from gong_source.resources import RESOURCES
 from gong_source.resources.declare import CallIds
+from gong_source.resources.lists import RECORDS
 from gong_source.rows import encode, is_id
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _NOT_READ = ("metaData", "media")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What one resource has of an answer: the ids in the order of its rows, and the hash of what Gong sent for each.
+    """What one resource has of an answer: the ids in the order of its rows, and the hash of the content of each.
 
     `complete` are the ids of the records that have the block that comes last.
     """
@@ -57,8 +58,8 @@ class AnswerReader:
     """Turns the pages of an answer into the content of `members`, the resources that share the request.
 
     `call_times` has the call time of every call that is asked for. Unless `private`, private calls are left out, and
-    their ids are added to `hidden`.
-    `privacy` says what else must not be stored.
+    their ids are added to `hidden`. `privacy` says what else must not be stored. `quick` reads the bodies of answers
+    that hold nothing unexpected; None if all have to be parsed.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class AnswerReader:
     ) -> None:
         self.members = members
         self.hidden: set[str] = set()
+        self.quick = quick_reader(members)
         self._call_times = call_times
         self._private = private
         self._privacy = privacy
@@ -79,6 +81,9 @@ class AnswerReader:
 
     def __call__(self, asked: Sequence[str], pages: Sequence[Page]) -> list[Content]:
         """The content of each member. Raises `RecordError` for a record without a usable id."""
+        quick = self._quick_content(asked, pages)
+        if quick is not None:
+            return [quick]
         records = [record for page in pages for record in page.records]
         by_id = self._by_id(records, asked)
         if by_id is not None:
@@ -89,6 +94,23 @@ class AnswerReader:
         assert by_id is not None
         exact = [self._content(member, cut, by_id, exact=True) for member, cut in self._with_cuts()]
         return [content for content in exact if content is not None]
+
+    def _quick_content(self, asked: Sequence[str], pages: Sequence[Page]) -> Content | None:
+        """The content if all pages were read quickly, with nothing but one record for each of some calls asked for."""
+        (member, *_), parts = self.members, [page.columns for page in pages]
+        if any(part is None for part in parts):
+            return None
+        records = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+        levels = quick_levels(member, records, self._privacy.removed(member))
+        if levels is None:
+            return None
+        ids = levels[RECORDS].arrays[".".join(self._id_path)].to_pylist()
+        if not all(map(is_id, ids)) or len(set(ids)) < len(ids) or not set(ids) <= set(asked):
+            return None
+        assert isinstance(member.select, CallIds)
+        family = family_of(member, levels, [self._call_times[call_id] for call_id in ids])
+        complete = {ids[row] for row in pc.unique(levels[f"{member.select.awaited}[]"].around).to_pylist()}
+        return Content(member, ids, family, _hashes(member, ids, family), complete)
 
     def _with_cuts(self) -> zip[tuple[Resource, Callable[[dict[str, Any]], dict[str, Any]]]]:
         return zip(self.members, self._cuts, strict=True)
@@ -107,7 +129,7 @@ class AnswerReader:
             )
         hidden = set() if self._private else {i for i in asked if i in found and _is_private(found[i])}
         self.hidden |= hidden
-        return {call_id: found[call_id] for call_id in asked if call_id in found and call_id not in hidden}
+        return {call_id: record for call_id, record in found.items() if call_id not in hidden | strangers}
 
     def _exact(self, pages: Sequence[Page]) -> list[dict[str, Any]]:
         """The records with integers of any size and ids as text; raises `RecordError` for one without a usable id."""
@@ -150,7 +172,7 @@ class AnswerReader:
             member,
             list(by_id),
             family,
-            {call_id: _hash(record) for call_id, record in zip(by_id, records, strict=True)},
+            _hashes(member, list(by_id), family),
             {call_id for call_id, record in by_id.items() if _at(record, awaited)},
         )
 
@@ -174,10 +196,10 @@ def text_totals(table: pa.Table) -> dict[str, tuple[int, int]]:
     spoken = table.select(["call_id", "text"])
     if spoken["text"].null_count:
         spoken = spoken.filter(pc.is_valid(spoken["text"]))
-    words = pc.add(pc.count_substring(spoken["text"], " "), 1)
-    counted = pa.table({"call_id": spoken["call_id"], "words": words}).group_by("call_id")
-    found = counted.aggregate([("words", "count"), ("words", "sum")]).to_pydict()
-    return dict(zip(found["call_id"], zip(found["words_count"], found["words_sum"], strict=True), strict=True))
+    calls = pc.value_counts(spoken["call_id"])
+    ids, sentences = calls.field(0).to_pylist(), calls.field(1).to_pylist()
+    texts = joined(spoken["text"].combine_chunks(), sentences, b" ")
+    return {i: (count, bytes(text).count(b" ") + 1) for i, count, text in zip(ids, sentences, texts, strict=True)}
 
 
 def _cut_for(members: Sequence[Resource], member: Resource) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -233,10 +255,5 @@ def _is_private(record: dict[str, Any]) -> bool:
     return _at(record, ("metaData", "isPrivate")) is True
 
 
-def _hash(record: dict[str, Any]) -> str:
-    """A text that changes with anything in the record."""
-    try:
-        text = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer over 64 bits, or half of a surrogate pair
-        text = encode(record).encode()
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
+def _hashes(member: Resource, ids: Sequence[str], family: Family) -> dict[str, str]:
+    return dict(zip(ids, content_hashes(member, family), strict=True))

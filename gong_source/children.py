@@ -54,7 +54,7 @@ class Family:
 
 def read_families(resource: Resource, records: Sequence[dict[str, Any]], call_times: Sequence[datetime]) -> Family:
     """The tables of `records`, each of which has a usable id as text; `call_times` has the call time of each."""
-    return _family(resource, _read_levels(resource, records), call_times)
+    return family_of(resource, _read_levels(resource, records), call_times)
 
 
 def read_families_fast(
@@ -64,30 +64,32 @@ def read_families_fast(
     levels = _read_levels(resource, records)
     if any(map(_may_be_inexact, levels.values())):
         return None
-    return _family(resource, levels, call_times)
+    return family_of(resource, levels, call_times)
 
 
 @dataclass(slots=True)
-class _Level:
+class Level:
     """The elements of one list from all records; the place of an element among them is its row.
 
     For each element, `around` is the row of the element around it, in the level of the list around, and `numbers` its
-    number in its own list. `arrays` holds the columns by their fields, `extras` by row what no column holds.
+    number in its own list. `arrays` holds the columns by their fields, `extras` by row what no column holds. Without
+    `elements`, the arrays hold all of them.
     """
 
     shape: ListShape
-    elements: list[Any]
+    size: int
     around: pa.Array
     numbers: pa.Array
     arrays: dict[str, pa.Array]
     extras: dict[int, Any]
+    elements: list[Any]
 
 
-_Levels = dict[str, _Level]
+Levels = dict[str, Level]
 
 
-def _read_levels(resource: Resource, records: Sequence[dict[str, Any]]) -> _Levels:
-    levels: _Levels = {}
+def _read_levels(resource: Resource, records: Sequence[dict[str, Any]]) -> Levels:
+    levels: Levels = {}
     for path, shape in list_shapes(resource).items():
         if path == RECORDS:
             levels[path] = _read_level(shape, [list(records)])
@@ -120,7 +122,7 @@ def _values(elements: list[Any], path: str) -> list[Any]:
     return [value_at(element, path) for element in elements]
 
 
-def _read_level(shape: ListShape, lists: list[list[Any]]) -> _Level:
+def _read_level(shape: ListShape, lists: list[list[Any]]) -> Level:
     elements = list(chain.from_iterable(lists))
     other: dict[int, Any] = {}
     if not _are_objects(elements):
@@ -136,11 +138,13 @@ def _read_level(shape: ListShape, lists: list[list[Any]]) -> _Level:
             )
     starts = pa.array([0, *accumulate(map(len, lists))], pa.int64())
     around = pc.list_parent_indices(pa.LargeListArray.from_arrays(starts, pa.nulls(len(elements))))
-    numbers = pc.subtract(_row_numbers(len(elements)), starts.take(around))
-    return _Level(shape, elements, around, numbers, arrays, {row: e for row, e in extras.items() if e} | other)
+    numbers = pc.subtract(row_numbers(len(elements)), starts.take(around))
+    extras = {row: extra for row, extra in extras.items() if extra} | other
+    return Level(shape, len(elements), around, numbers, arrays, extras, elements)
 
 
-def _row_numbers(size: int) -> pa.Array:
+def row_numbers(size: int) -> pa.Array:
+    """The numbers of so many rows, from 0."""
     ones = pa.repeat(pa.scalar(1, pa.int64()), size)
     return pc.subtract(pc.cumulative_sum(ones), 1)
 
@@ -211,7 +215,7 @@ def _keep_other_texts(wire: list[Any], path: str, texts: list[str], extras: dict
             keep(value, path, extras.setdefault(row, {}))
 
 
-def _pick(levels: _Levels, level: _Level) -> None:
+def _pick(levels: Levels, level: Level) -> None:
     """Adds the columns that take a value from the first object with a certain name in a list."""
     for path, (inside, condition, value) in level.shape.picks.items():
         name, _, text = condition.partition("=")
@@ -219,11 +223,11 @@ def _pick(levels: _Levels, level: _Level) -> None:
         rows = pc.indices_nonzero(pc.equal(picked.arrays[name], text))
         around = picked.around.take(rows).to_pylist()
         first = dict(zip(reversed(around), reversed(rows.to_pylist()), strict=True))
-        wanted = pa.array([first.get(row) for row in range(len(level.elements))], pa.int64())
+        wanted = pa.array([first.get(row) for row in range(level.size)], pa.int64())
         level.arrays[path] = picked.arrays[value].take(wanted)
 
 
-def _may_be_inexact(level: _Level) -> bool:
+def _may_be_inexact(level: Level) -> bool:
     """Whether the fast parser may have changed a number in a column or in `extra`."""
     columns = level.shape.columns.items()
     numbers = [level.arrays[path] for path, column in columns if column.type == "double"]
@@ -233,45 +237,47 @@ def _may_be_inexact(level: _Level) -> bool:
     return may_be_inexact([*level.extras.values(), *values])
 
 
-def _family(resource: Resource, levels: _Levels, call_times: Sequence[datetime]) -> Family:
+def family_of(resource: Resource, levels: Levels, call_times: Sequence[datetime]) -> Family:
+    """The tables of all levels; `call_times` has the call time of each record."""
     _keep_outer(levels)
     _move_to_records(levels)
     records = levels[RECORDS]
     times = pa.array(call_times, ARROW_TYPES["timestamp"])
     arrays = {column.name: records.arrays[path] for path, column in resource.table.fields.items()}
-    root = ParsedRecords(arrays, records.extras, len(records.elements)).to_arrow(resource.table, call_time=times)
+    root = ParsedRecords(arrays, records.extras, records.size).to_arrow(resource.table, call_time=times)
     ids = arrays[resource.table.columns[0].name]
     children = {table.name: _child_table(table, levels, ids, times) for table in resource.children}
     unmapped: set[int] = set()
     for path, level in levels.items():
-        unmapped.update(_rows_at(RECORDS, levels, path).take(pa.array(level.extras, pa.int64())).to_pylist())
+        if level.extras:
+            unmapped.update(_rows_at(RECORDS, levels, path).take(pa.array(level.extras, pa.int64())).to_pylist())
     return Family(root, children, len(unmapped))
 
 
-def _rows_at(outer: str, levels: _Levels, path: str) -> pa.Array:
+def _rows_at(outer: str, levels: Levels, path: str) -> pa.Array:
     """For each element of the list `path`, the row of the element of `outer` that it is inside of."""
-    rows = _row_numbers(len(levels[path].elements))
+    rows = row_numbers(levels[path].size)
     while path != outer:
         rows = levels[path].around.take(rows)
         path = split_path(path)[0]
     return rows
 
 
-def _keep_outer(levels: _Levels) -> None:
+def _keep_outer(levels: Levels) -> None:
     """Keeps in `extra` the values that only rows further inside would have, where there are no such rows."""
     for path, level in levels.items():
         for inside, lists in level.shape.outer.items():
-            in_rows: set[int] = set()
-            for rows in lists:
-                in_rows.update(pc.unique(_rows_at(path, levels, rows)).to_pylist())
-            if len(in_rows) == len(level.elements):
+            in_rows = pc.unique(pa.concat_arrays([_rows_at(path, levels, rows) for rows in lists]))
+            if len(in_rows) == level.size:
                 continue
-            for row, value in enumerate(_values(level.elements, inside)):
-                if value is not None and row not in in_rows:
+            with_rows = set(in_rows.to_pylist())
+            values = _values(level.elements, inside) if level.elements else level.arrays[inside].to_pylist()
+            for row, value in enumerate(values):
+                if value is not None and row not in with_rows:
                     keep(value, inside, level.extras.setdefault(row, {}))
 
 
-def _move_to_records(levels: _Levels) -> None:
+def _move_to_records(levels: Levels) -> None:
     """Moves what is kept of elements without a row to the records."""
     for path, level in levels.items():
         if not level.shape.has_rows:
@@ -281,7 +287,7 @@ def _move_to_records(levels: _Levels) -> None:
             level.extras = {}
 
 
-def _place(levels: _Levels, path: str, row: int) -> tuple[int, str]:
+def _place(levels: Levels, path: str, row: int) -> tuple[int, str]:
     """The record of an element, and its place there: `parties[0].context[1]`."""
     parts: list[str] = []
     while path != RECORDS:
@@ -292,7 +298,7 @@ def _place(levels: _Levels, path: str, row: int) -> tuple[int, str]:
     return row, ".".join(parts)
 
 
-def _child_table(table: Table, levels: _Levels, ids: pa.Array, times: pa.Array) -> pa.Table:
+def _child_table(table: Table, levels: Levels, ids: pa.Array, times: pa.Array) -> pa.Table:
     parts, parts_records = [], []
     for rows in table.rows:
         level = levels[rows.path]
@@ -303,7 +309,7 @@ def _child_table(table: Table, levels: _Levels, ids: pa.Array, times: pa.Array) 
             arrays[name] = values.take(_rows_at(path, levels, rows.path))
         records = _rows_at(RECORDS, levels, rows.path)
         more = {table.parent_key: ids.take(records), "call_time": times.take(records)}
-        parts.append(ParsedRecords(arrays, level.extras, len(level.elements)).to_arrow(table, **more))
+        parts.append(ParsedRecords(arrays, level.extras, level.size).to_arrow(table, **more))
         parts_records.append(records)
     found, records = pa.concat_tables(parts), pa.concat_arrays(parts_records)
     if len(parts) > 1:
@@ -318,4 +324,4 @@ def _positions(records: pa.Array) -> pa.Array:
     ends = pc.run_end_encode(records, run_end_type=pa.int64()).run_ends
     starts = pa.concat_arrays([pa.array([0], pa.int64()), ends]).slice(0, len(ends))
     first = pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(ends, starts))
-    return pc.subtract(_row_numbers(len(records)), first)
+    return pc.subtract(row_numbers(len(records)), first)

@@ -55,6 +55,10 @@ class Privacy:
         """The columns of `table` that are null in every row: those excluded, and others that the same field fills."""
         return _null_columns(self.excluded, table.name)
 
+    def removed(self, resource: Resource) -> frozenset[str]:
+        """The paths of the excluded fields in the records that a resource, and others with its endpoint, read."""
+        return _removed(self.excluded, resource.name)
+
     def clean_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows for a table, also stored ones that are loaded once more, without what must not be stored."""
         names, kept = self.null_columns(table), {*KEPT_OF_PRIVATE, "deleted_at"}

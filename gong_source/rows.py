@@ -63,9 +63,11 @@ class ParsedRecords:
 
     def to_arrow(self, table: Table, **more: pa.Array) -> pa.Table:
         """The records as a table; `more` are the columns that are not fields of Gong's API, null where left out."""
-        kept = [encode(self.extras[row]) if row in self.extras else None for row in range(self.size)]
         schema = arrow_schema(table)
-        arrays = {"extra": pa.array(kept, pa.string()), **self.arrays, **more}
+        arrays = {**self.arrays, **more}
+        if self.extras:
+            kept = [encode(self.extras[row]) if row in self.extras else None for row in range(self.size)]
+            arrays["extra"] = pa.array(kept, pa.string())
         columns = [arrays[f.name] if f.name in arrays else pa.nulls(self.size, f.type) for f in schema]
         return pa.Table.from_arrays(columns, schema=schema)
 
@@ -78,7 +80,7 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 def with_load_id(table: pa.Table, load_id: str) -> pa.Table:
     """`table` with dlt's load id in every row. dlt adds the id to Arrow tables only if the user configures that."""
-    return table.append_column(LOAD_ID_COLUMN, pa.array([load_id] * len(table), pa.string()))
+    return table.append_column(LOAD_ID_COLUMN, pa.repeat(pa.scalar(load_id, pa.string()), len(table)))
 
 
 def to_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -246,7 +248,7 @@ def _to_array(wire: list[Any], column: Column) -> pa.Array:
     if column.type == "timestamp":
         return pa.array([None if value is None else _instant(value) for value in wire], ARROW_TYPES["timestamp"])
     array = pa.array(wire, ARROW_TYPES[column.type])
-    if column.type == "text" and _holds_nul(array):
+    if column.type == "text" and holds_nul(array):
         raise ValueError("a NUL, which Postgres cannot store")
     return array
 
@@ -258,7 +260,8 @@ def _instant(text: str) -> datetime:
     return time.astimezone(UTC)
 
 
-def _holds_nul(texts: pa.Array) -> bool:
+def holds_nul(texts: pa.Array) -> bool:
+    """Whether one of the texts holds a NUL."""
     data = texts.buffers()[2]
     # The raw bytes first: that is many times faster. Their padding may hold a NUL too.
     return (

@@ -228,7 +228,7 @@ def _ask(
     due = {call.id: call for call in [*due_of_listed(_query, members, listed, scope, moment), *stored]}
     times, privacy = {call.id: call.call_time for call in due.values()}, settings.privacy
     reader = AnswerReader(members, times, private=scope.private, privacy=privacy)
-    answers = FetchByIds(client, request_for(members), list(due), reader)
+    answers = FetchByIds(client, request_for(members), list(due), reader, quick=reader.quick)
     package = CallPackage(
         answers,
         members,

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gong_source.api.client import Page
-from gong_source.api.responses import _loads
+from gong_source.api.responses import loads
 from gong_source.children import Family, read_families, read_families_fast
+from gong_source.children import family_of as family_of_levels
+from gong_source.quick import quick_levels, quick_reader
 from gong_source.resources.conversations import child, header
-from gong_source.resources.declare import Column, Resource, Rows
+from gong_source.resources.declare import CallIds, Column, Resource, Rows
 from gong_source.resources.details import CALL_CONTENT, CALL_DETAILS
 from gong_source.resources.transcripts import TRANSCRIPTS
 from gong_source.rows import arrow_schema
@@ -75,7 +77,28 @@ MIXED = replace(
         ),
     ),
 )
-RESOURCES = [CALL_DETAILS, CALL_CONTENT, TRANSCRIPTS, MIXED]
+# What Arrow can read alone, beyond what transcripts have: objects, several lists, an outer value without a row.
+SIMPLE = replace(
+    TRANSCRIPTS,
+    select=CallIds(awaited="a.groups"),
+    table=header("simple", "", "callId", (Column("title", "text", "", "a.title"), Column("size", "bigint", "", "n"))),
+    children=(
+        child(
+            "members",
+            "",
+            (
+                Column("name", "text", "", "name"),
+                Column("is_good", "bool", "", "b.isGood"),
+                Column("group", "text", "", None),
+                Column("number", "bigint", "", None),
+            ),
+            Rows("a.groups[].in.members[]", (("group", "a.groups[].name"), ("number", "a.groups[]")), empty_too=True),
+        ),
+        child("notes", "", (Column("note", "text", "", "note"),), Rows("notes[]")),
+    ),
+)
+RESOURCES = [CALL_DETAILS, CALL_CONTENT, TRANSCRIPTS, MIXED, SIMPLE]
+QUICK = [TRANSCRIPTS, SIMPLE]
 
 
 def same(one: Family, other: Family) -> bool:
@@ -90,15 +113,28 @@ def same(one: Family, other: Family) -> bool:
 
 def both(resource: Resource, body: bytes) -> tuple[Family, Family | None]:
     """What the page with this JSON list of records becomes, read exactly and fast."""
-    page = Page(_loads(body), None, None, "", "x", b'{"x": ' + body + b"}")
+    page = Page(loads(body), None, None, "", "x", b'{"x": ' + body + b"}")
     times = [NOON + timedelta(hours=hour) for hour in range(len(page.records))]
     return read_families(resource, page.exact_records(), times), read_families_fast(resource, page.records, times)
 
 
+def quickly(resource: Resource, body: bytes) -> Family | None:
+    """What the same page becomes without Python's objects; None if it is not read so."""
+    read = quick_reader([resource])
+    found = read(b'{"%b": %b}' % (resource.endpoint.list_key.encode(), body)) if read else None
+    levels = None if found is None else quick_levels(resource, found.columns, ())
+    if found is None or levels is None:
+        return None
+    return family_of_levels(resource, levels, [NOON + timedelta(hours=hour) for hour in range(len(found.columns))])
+
+
 def family_of(resource: Resource, *records: Any, raw: str | None = None) -> Family:
-    """The tables of these records, or of the JSON text of a list; the fast way must give the same or nothing."""
-    family, fast = both(resource, (json.dumps(list(records)) if raw is None else raw).encode())
+    """The tables of these records, or of the JSON text of a list; the faster ways must give the same or nothing."""
+    body = (json.dumps(list(records)) if raw is None else raw).encode()
+    family, fast = both(resource, body)
     assert fast is None or same(fast, family)
+    quick = quickly(resource, body)
+    assert quick is None or same(quick, family)
     return family
 
 
@@ -787,7 +823,7 @@ def holds_leaf(stored: Any, leaf: Any) -> bool:
 @settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
 @given(data=st.data())
 def test_nothing_is_lost(resource: Resource, data: st.DataObject) -> None:
-    """Whatever Gong sends, each value can be found again exactly, and the fast way gives the same or nothing."""
+    """Whatever Gong sends, each value can be found again exactly, and the faster ways give the same or nothing."""
     drawn = data.draw(st.lists(objects_of(NODES[resource.table.name], wild=True), max_size=3))
     records = with_ids(resource, drawn)
     family = family_of(resource, *records)
@@ -810,7 +846,33 @@ def test_nothing_is_lost(resource: Resource, data: st.DataObject) -> None:
 def test_records_as_declared_are_read_fast(resource: Resource, data: st.DataObject) -> None:
     """Known fields with values of their types need no exact parser, and give no `extra` but for missing rows."""
     drawn = data.draw(st.lists(objects_of(NODES[resource.table.name], wild=False), max_size=3))
-    family, fast = both(resource, json.dumps(with_ids(resource, drawn)).encode())
+    body = json.dumps(with_ids(resource, drawn)).encode()
+    family, fast = both(resource, body)
 
     assert fast is not None
     assert same(fast, family)
+    quick = quickly(resource, body)
+    assert (quick is not None) == (resource in QUICK)
+    assert quick is None or same(quick, family)
+
+
+# pieces of JSON in the wrong place
+PIECES = [*'"\\,:[]{}-+.0eE \n\té\0', "null", "true", "1", "\\u0000", "\\ud83d", "\\u00e9", "{}", "[]"]
+
+
+@pytest.mark.parametrize("resource", QUICK, ids=lambda resource: resource.table.name)
+@settings(max_examples=300, deadline=None, suppress_health_check=[*HealthCheck])
+@given(data=st.data())
+def test_damaged_text_is_read_alike_or_not_at_all(resource: Resource, data: st.DataObject) -> None:
+    """Arrow's parser accepts no text that the others refuse, and reads none in another way."""
+    drawn = data.draw(st.lists(objects_of(NODES[resource.table.name], wild=False), min_size=1, max_size=2))
+    body = json.dumps(with_ids(resource, drawn), ensure_ascii=data.draw(st.booleans()))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at, piece = data.draw(st.integers(0, len(body))), data.draw(st.sampled_from(PIECES))
+        body = body[:at] + piece + body[at + data.draw(st.integers(0, 4)) :]
+    quick = quickly(resource, body.encode())
+    if quick is not None:
+        key = resource.endpoint.list_key
+        page = Page([], None, None, "", key, b'{"%b": %b}' % (key.encode(), body.encode()))
+        exact = page.exact_records()
+        assert same(quick, read_families(resource, exact, [NOON + timedelta(hours=h) for h in range(len(exact))]))

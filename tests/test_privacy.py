@@ -13,7 +13,7 @@ import pytest
 from gong_source import gong
 from gong_source.answers import AnswerReader
 from gong_source.api.client import Page
-from gong_source.api.responses import _loads
+from gong_source.api.responses import loads
 from gong_source.call_time import read_batch
 from gong_source.errors import ConfigurationError
 from gong_source.privacy import KEEP_ALL, KEPT_OF_PRIVATE, Privacy, _fields, read_columns
@@ -198,7 +198,7 @@ TRANSCRIPT: dict[str, Any] = {
 def page_of(*records: Any, name: str = "calls") -> Page:
     """A page as the client makes it, of these records."""
     body = json.dumps({name: list(records)}).encode()
-    return Page(_loads(body)[name], None, None, "trace", name, body)
+    return Page(loads(body)[name], None, None, "trace", name, body)
 
 
 def tables_of(privacy: Privacy, resource: Resource, record: dict[str, Any]) -> dict[str, pa.Table]:

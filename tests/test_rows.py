@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gong_source.api.client import Page
-from gong_source.api.responses import _loads
+from gong_source.api.responses import loads
 from gong_source.call_time import Ambiguous, Batch, page_times, read_batch
 from gong_source.errors import RecordError
 from gong_source.resources import TABLES
@@ -31,7 +31,7 @@ TEXT_FIELDS = [field for field, column in CALLS.table.fields.items() if column.t
 def page_of(*records: Any, raw: str | None = None) -> Page:
     """A page as the client makes it, of these records or of the JSON text of a list."""
     body = ('{"calls": ' + (json.dumps(list(records)) if raw is None else raw) + "}").encode()
-    return Page(_loads(body)["calls"], None, None, TRACE, "calls", body)
+    return Page(loads(body)["calls"], None, None, TRACE, "calls", body)
 
 
 def batch_of(*records: Any, raw: str | None = None, filed_by: Any = None) -> Batch:
@@ -659,7 +659,7 @@ USER = {
 def test_objects_and_lists(change: dict[str, Any], columns: dict[str, Any], extra: Any) -> None:
     """A column takes a field from inside an object; a list is JSON; the rest stays in `extra` at its place."""
     body = json.dumps({"users": [USER | change]}).encode()
-    page = Page(_loads(body)["users"], None, None, TRACE, "users", body)
+    page = Page(loads(body)["users"], None, None, TRACE, "users", body)
 
     (row,) = read_records(USERS, [page]).to_arrow(USERS.table).to_pylist()
 

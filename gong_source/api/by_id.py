@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gong_source.api.client import Client, Page
     from gong_source.api.endpoints import Endpoint
+    from gong_source.api.responses import QuickReader
 
 Part = TypeVar("Part")
 
@@ -52,7 +53,8 @@ class Answer(Generic[Part]):
 class FetchByIds(Generic[Part]):
     """An iterator of answers for `ids`, in their order.
 
-    `convert` turns the pages of an answer into a part; it runs in a worker thread. If Gong rejects a request, the next
+    `convert` turns the pages of an answer into a part; it runs in a worker thread, as `quick` does, which reads the
+    records of the pages that hold nothing unexpected. If Gong rejects a request, the next
     ones name half as many calls. Calls that cannot be loaded are left out, with the error in `failures`; the request is
     sent again in pieces first, so that few are left out. Any other error, and many failed requests in a row, end the
     fetch after the requests that were finished; the error is left in `stopped_by`. While the iteration waits, `on_wait`
@@ -66,6 +68,7 @@ class FetchByIds(Generic[Part]):
         ids: Sequence[str],
         convert: Callable[[Sequence[str], Sequence[Page]], Part],
         *,
+        quick: QuickReader | None = None,
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.client = client
@@ -74,6 +77,7 @@ class FetchByIds(Generic[Part]):
         self.failures: list[tuple[Sequence[str], GongError]] = []
         self.stopped_by: BaseException | None = None
         self._convert = convert
+        self._quick = quick
         self._most_ids = MOST_IDS
         self._failed_in_a_row = 0
         self._waiting: deque[Sequence[str]] = deque(_pieces(ids, MOST_IDS))
@@ -165,7 +169,7 @@ class FetchByIds(Generic[Part]):
         """Runs in a worker thread."""
         transport, asked_at = self.client.transport, now_exactly()
         before = replace(transport.used_by_this_thread())
-        pages = with_restarts(lambda: list(self.client.pages(self.endpoint, ids)))
+        pages = with_restarts(lambda: list(self.client.pages(self.endpoint, ids, quick=self._quick)))
         part = self._convert(ids, pages)
         used = transport.used_by_this_thread()
         return Answer(

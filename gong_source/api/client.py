@@ -4,27 +4,50 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gong_source.api import endpoints
+from gong_source.api.responses import loads
 from gong_source.api.tenant import Identity, TenantCheck, host_of
 from gong_source.errors import NoRowsFound, PageCursorExpired, UnexpectedAnswer
 from gong_source.windows import Window, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from gong_source.api.endpoints import Endpoint
+    from gong_source.api.responses import Answer, QuickReader
     from gong_source.api.throttle import Priority
     from gong_source.api.transport import Transport
 
     # What a request asks for: a time range, the calls with these ids, or the whole list.
     Selection = Window | Sequence[str] | None
 
-Records = list[Any]
+Records = Sequence[Any]
 T = TypeVar("T")
 _RESTARTS = 2
+
+
+class LazyRecords(Sequence[Any]):
+    """The records of a body that was read quickly: parsed when somebody asks for them after all."""
+
+    def __init__(self, body: bytes, list_key: str) -> None:
+        self._body = body
+        self._list_key = list_key
+
+    @cached_property
+    def _parsed(self) -> list[Any]:
+        records: list[Any] = loads(self._body)[self._list_key]
+        return records
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._parsed[at]
+
+    def __len__(self) -> int:
+        return len(self._parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +55,7 @@ class Page:
     """One page: its records, and what Gong says about the whole list.
 
     `total` is the number of records that the filter matches (None where Gong does not say), `cursor` the page cursor
-    of the next page (None on the last page).
+    of the next page (None on the last page). `columns` is what a quick reader made of the records, if it could.
     """
 
     records: Records
@@ -41,6 +64,7 @@ class Page:
     request_id: str
     list_key: str
     body: bytes
+    columns: Any = None
 
     def exact_records(self) -> Records:
         """The records again, with integers of any size; the fast parser makes integers over 64 bits inexact."""
@@ -73,16 +97,22 @@ class Client:
         self.tenant = TenantCheck(api_host, known, dataset, self._list_workspaces)
 
     def pages(
-        self, endpoint: Endpoint, selection: Selection = None, priority: Priority = lambda: 0.0
+        self,
+        endpoint: Endpoint,
+        selection: Selection = None,
+        priority: Priority = lambda: 0.0,
+        *,
+        quick: QuickReader | None = None,
     ) -> Iterator[Page]:
         """The pages of a window or of named calls, until one comes without a page cursor; at least one, maybe empty.
 
         Without a selection, the pages of the whole list. Among waiting requests, the one with the lowest `priority`
-        goes first. Raises `UnexpectedAnswer` for an answer without its list or with a page cursor seen before, and
-        `PageCursorExpired` when the pages have to be fetched again from the first one.
+        goes first. `quick` reads the records of the pages that hold nothing unexpected. Raises `UnexpectedAnswer` for
+        an answer without its list or with a page cursor seen before, and `PageCursorExpired` when the pages have to be
+        fetched again from the first one.
         """
         seen: set[str] = set()
-        page = self.page(endpoint, selection, priority=priority)
+        page = self.page(endpoint, selection, priority=priority, quick=quick)
         while True:
             yield page
             if page.cursor is None:
@@ -95,7 +125,7 @@ class Client:
                     request_id=page.request_id,
                 )
             seen.add(page.cursor)
-            page = self.page(endpoint, selection, page.cursor, priority=priority)
+            page = self.page(endpoint, selection, page.cursor, priority=priority, quick=quick)
 
     def page(
         self,
@@ -104,31 +134,35 @@ class Client:
         cursor: str | None = None,
         *,
         priority: Priority = lambda: 0.0,
+        quick: QuickReader | None = None,
     ) -> Page:
         """The first page of `selection`, or the page that `cursor` points to; one empty page if there are no records.
 
         Raises `ValueError` for a selection that the endpoint has no filter for, and for none where it has one.
         """
-        page = self._read(endpoint, selection, cursor, priority)
+        page = self._read(endpoint, selection, cursor, priority, quick)
         self.tenant.see(endpoint, page.records)
         return page
 
     def _list_workspaces(self) -> Records:
         return self._read(endpoints.WORKSPACES, None, None, lambda: 0.0).records
 
-    def _read(self, endpoint: Endpoint, selection: Selection, cursor: str | None, priority: Priority) -> Page:
+    def _read(
+        self,
+        endpoint: Endpoint,
+        selection: Selection,
+        cursor: str | None,
+        priority: Priority,
+        quick: QuickReader | None = None,
+    ) -> Page:
         params, body = self._inputs(endpoint, selection, cursor)
         try:
-            answer = self.transport.send(endpoint.method, endpoint.path, params=params, body=body, priority=priority)
+            answer = self.transport.send(
+                endpoint.method, endpoint.path, params=params, body=body, priority=priority, quick=quick
+            )
         except NoRowsFound as empty:
             return Page([], 0, None, empty.request_id or "", endpoint.list_key, b"")
-        records = answer.payload.get(endpoint.list_key)
-        if not isinstance(records, list):
-            raise UnexpectedAnswer(
-                f"{endpoint} answered 200 without its list {endpoint.list_key!r}; is base_url really Gong's, or has its"
-                " API changed?",
-                request_id=answer.request_id,
-            )
+        records = _records(endpoint, answer)
         about = answer.payload.get("records")
         about = about if isinstance(about, dict) else {}
         total = about.get("totalRecords")
@@ -140,6 +174,7 @@ class Client:
             answer.request_id,
             endpoint.list_key,
             answer.body,
+            answer.columns,
         )
 
     def _inputs(
@@ -169,6 +204,19 @@ class Client:
         if self.workspace_id is not None and endpoint.workspace is not None:
             filters[endpoint.workspace] = self.workspace_id
         return filters
+
+
+def _records(endpoint: Endpoint, answer: Answer) -> Records:
+    if answer.columns is not None:
+        return LazyRecords(answer.body, endpoint.list_key)
+    records = answer.payload.get(endpoint.list_key)
+    if not isinstance(records, list):
+        raise UnexpectedAnswer(
+            f"{endpoint} answered 200 without its list {endpoint.list_key!r}; is base_url really Gong's, or has its"
+            " API changed?",
+            request_id=answer.request_id,
+        )
+    return records
 
 
 def read_whole(client: Client, endpoint: Endpoint) -> list[Page]:

@@ -27,9 +27,12 @@ from gong_source.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from urllib3 import BaseHTTPResponse
+
+    # Reads a body that holds nothing unexpected; None for any other body.
+    QuickReader = Callable[[bytes], "QuickAnswer | None"]
 
 RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 # Gong answers an empty result of a valid filter with 404 and this text; any other 404 is a wrong address.
@@ -51,12 +54,24 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class QuickAnswer:
+    """A body that was read without Python's objects: its JSON object without the list of records, and the records."""
+
+    payload: dict[str, Any]
+    columns: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """A 200 and its JSON object; `request_id` is Gong's own id for the request, for Gong's support."""
+    """A 200 and its JSON object; `request_id` is Gong's own id for the request, for Gong's support.
+
+    `columns` are the records of an answer that was read quickly; the object is then without them.
+    """
 
     payload: dict[str, Any]
     request_id: str
     body: bytes
+    columns: Any = None
 
 
 def decompress(response: BaseHTTPResponse) -> Response:
@@ -87,16 +102,19 @@ def _inflate(body: bytes) -> bytes:
         return zlib.decompress(body, wbits=-zlib.MAX_WBITS)
 
 
-def read_answer(request: str, base_url: str, response: Response) -> Answer:
+def read_answer(request: str, base_url: str, response: Response, quick: QuickReader | None = None) -> Answer:
     """The payload of a 200; raises the error for any other status, and for a body that is not a JSON object.
 
-    `request` names method and path for messages.
+    `request` names method and path for messages. What `quick` cannot read is parsed as usual.
     """
     request_id = request_id_of(response)
     if response.status != 200:
         raise error_for_status(request, base_url, response, request_id)
+    found = quick(response.body) if quick is not None else None
+    if found is not None:
+        return Answer(found.payload, found.payload.get("requestId") or request_id or "", response.body, found.columns)
     try:
-        payload = _loads(response.body)
+        payload = loads(response.body)
     except (ValueError, RecursionError):
         raise UnexpectedAnswer(
             f"{request} answered 200 with a body that is not JSON ({response.headers.get('Content-Type', 'no type')},"
@@ -129,7 +147,8 @@ def retry_after(response: Response, refusals: int) -> float:
     return seconds if 1.0 <= seconds < float("inf") else float(min(2 ** (refusals - 1), 60))
 
 
-def _loads(body: bytes) -> Any:
+def loads(body: bytes) -> Any:
+    """The value of a JSON text; raises `ValueError` or `RecursionError`."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -197,7 +216,7 @@ def _redirect_target(base_url: str, response: Response) -> str:
 def _error_texts(response: Response) -> list[str]:
     """The texts of Gong's error envelope; of any other body, its first words."""
     try:
-        errors = _loads(response.body)["errors"]
+        errors = loads(response.body)["errors"]
         texts = errors if isinstance(errors, list) else [errors]
         return [" ".join(str(text).split())[:_MOST_SHOWN] for text in texts]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse
 
+    from gong_source.api.responses import QuickReader
     from gong_source.api.throttle import Priority, Throttle
 
 _CONNECT_SECONDS = 10.0
@@ -101,11 +102,12 @@ class Transport:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         priority: Priority = lambda: 0.0,
+        quick: QuickReader | None = None,
     ) -> Answer:
         """The answer to one request. It is sent again after 429, 500, 502, 503, 504 and connection errors.
 
-        Among waiting requests, the one with the lowest `priority` goes first. Raises a `RequestFailed` for what Gong
-        refuses, and `QuotaExhausted` when the wait would be too long.
+        Among waiting requests, the one with the lowest `priority` goes first. `quick` reads the body if it can. Raises
+        a `RequestFailed` for what Gong refuses, and `QuotaExhausted` when the wait would be too long.
         """
         where = f"{method} {path}"
         request = self._request(method, path, params, body)
@@ -119,7 +121,7 @@ class Transport:
                 waited_for_gong += seconds
                 self._pause_all_runs(seconds, waited_for_gong)
             elif response is not None and response.status not in RETRYABLE_STATUS:
-                return read_answer(where, self.base_url, response)
+                return read_answer(where, self.base_url, response, quick)
             else:
                 failures += 1
                 if failures >= self._max_attempts:

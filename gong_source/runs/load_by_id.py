@@ -94,7 +94,7 @@ def load_due(
         return results
     times = {call.id: call.call_time for call in found}
     reader = AnswerReader(members, times, private=scope.private, privacy=run.settings.privacy)
-    answers = FetchByIds(run.client, request_for(members), list(due), reader)
+    answers = FetchByIds(run.client, request_for(members), list(due), reader, quick=reader.quick)
     try:
         share = run.settings.max_deleted_share if max_deleted_share is None else max_deleted_share
         _load_chunks(run, members, results, answers, due, reader.hidden, mode, share)

@@ -109,7 +109,7 @@ def _changed(
     asked = [call for call in calls if call.known]
     times = {call.id: call.call_time for call in asked}
     reader = AnswerReader(members, times, private=scope_of(run).private, privacy=run.settings.privacy)
-    answers = FetchByIds(run.client, request_for(members), list(times), reader)
+    answers = FetchByIds(run.client, request_for(members), list(times), reader, quick=reader.quick)
     known = {call.id: call.known for call in asked}
     changed: dict[str, set[str]] = {member.name: set() for member in members}
     try:
