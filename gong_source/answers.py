@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gong_source.children import family_of, read_families, read_families_fast
-from gong_source.content_hash import content_hashes, joined
+from gong_source.content_hash import bytes_of_texts, content_hashes
 from gong_source.errors import RecordError
 from gong_source.privacy import KEEP_ALL
 from gong_source.quick import quick_levels, quick_reader
@@ -198,8 +198,8 @@ def text_totals(table: pa.Table) -> dict[str, tuple[int, int]]:
         spoken = spoken.filter(pc.is_valid(spoken["text"]))
     calls = pc.value_counts(spoken["call_id"])
     ids, sentences = calls.field(0).to_pylist(), calls.field(1).to_pylist()
-    texts = joined(spoken["text"].combine_chunks(), sentences, b" ")
-    return {i: (count, bytes(text).count(b" ") + 1) for i, count, text in zip(ids, sentences, texts, strict=True)}
+    texts = bytes_of_texts(spoken["text"].combine_chunks(), sentences) if ids else []
+    return {i: (count, bytes(text).count(b" ") + count) for i, count, text in zip(ids, sentences, texts, strict=True)}
 
 
 def _cut_for(members: Sequence[Resource], member: Resource) -> Callable[[dict[str, Any]], dict[str, Any]]:

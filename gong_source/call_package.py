@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # dlt writes rows as they come, so that this much waits in memory.
 _BYTES_PER_YIELD = 8_000_000
+# Each table costs dlt some time, so small ones wait longer.
+_LEAST_BYTES = 1_000_000
 
 
 @dataclass
@@ -66,7 +68,7 @@ class CallPackage:
                 ids = [call_id for call_id in answer.ids if call_id not in self.found_private]
                 self.rows.take_in(ids, answer.asked_at, content)
             if self.rows.waiting_bytes >= _BYTES_PER_YIELD:
-                yield from self._taken_out(load_id)
+                yield from self._taken_out(load_id, _LEAST_BYTES)
             self.asked += len(answer.ids)
             self.on_answer(self)
         asked = {call_id for answer in taken for call_id in answer.ids}
@@ -87,9 +89,9 @@ class CallPackage:
             if full or self.clock() - began >= self.max_seconds:
                 return
 
-    def _taken_out(self, load_id: str) -> Iterator[Any]:
-        """The rows that wait, as dlt items."""
-        for name, rows in self.rows.take_out():
+    def _taken_out(self, load_id: str, least_bytes: int = 0) -> Iterator[Any]:
+        """The rows that wait, of tables with so many bytes, as dlt items."""
+        for name, rows in self.rows.take_out(least_bytes):
             yield self._item(name, rows, load_id)
 
     def _item(self, name: str, rows: pa.Table, load_id: str) -> Any:

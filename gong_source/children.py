@@ -10,6 +10,7 @@ level too, with an empty path. Every column is read from a whole level at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,13 @@ def _read_level(shape: ListShape, lists: list[list[Any]]) -> Level:
 
 def row_numbers(size: int) -> pa.Array:
     """The numbers of so many rows, from 0."""
-    ones = pa.repeat(pa.scalar(1, pa.int64()), size)
+    return _numbers(size.bit_length()).slice(0, size)
+
+
+@cache
+def _numbers(bits: int) -> pa.Array:
+    """The numbers with so many bits."""
+    ones = pa.repeat(pa.scalar(1, pa.int64()), 2**bits)
     return pc.subtract(pc.cumulative_sum(ones), 1)
 
 
@@ -256,21 +263,21 @@ def family_of(resource: Resource, levels: Levels, call_times: Sequence[datetime]
 
 def _rows_at(outer: str, levels: Levels, path: str) -> pa.Array:
     """For each element of the list `path`, the row of the element of `outer` that it is inside of."""
-    rows = row_numbers(levels[path].size)
+    rows = None
     while path != outer:
-        rows = levels[path].around.take(rows)
-        path = split_path(path)[0]
-    return rows
+        around = levels[path].around
+        rows, path = around if rows is None else around.take(rows), split_path(path)[0]
+    return row_numbers(levels[path].size) if rows is None else rows
 
 
 def _keep_outer(levels: Levels) -> None:
     """Keeps in `extra` the values that only rows further inside would have, where there are no such rows."""
     for path, level in levels.items():
         for inside, lists in level.shape.outer.items():
-            in_rows = pc.unique(pa.concat_arrays([_rows_at(path, levels, rows) for rows in lists]))
-            if len(in_rows) == level.size:
+            in_rows = [_runs(_rows_at(path, levels, rows))[0] for rows in lists]
+            if max(map(len, in_rows)) == level.size:
                 continue
-            with_rows = set(in_rows.to_pylist())
+            with_rows = {row for rows in in_rows for row in rows.to_pylist()}
             values = _values(level.elements, inside) if level.elements else level.arrays[inside].to_pylist()
             for row, value in enumerate(values):
                 if value is not None and row not in with_rows:
@@ -321,7 +328,13 @@ def _child_table(table: Table, levels: Levels, ids: pa.Array, times: pa.Array) -
 
 def _positions(records: pa.Array) -> pa.Array:
     """The number of each row among those of its record; `records` is sorted."""
-    ends = pc.run_end_encode(records, run_end_type=pa.int64()).run_ends
+    _, ends = _runs(records)
     starts = pa.concat_arrays([pa.array([0], pa.int64()), ends]).slice(0, len(ends))
     first = pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(ends, starts))
     return pc.subtract(row_numbers(len(records)), first)
+
+
+def _runs(rows: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The different numbers in `rows`, which are sorted, and where each ends."""
+    runs = pc.run_end_encode(rows, run_end_type=pa.int64())
+    return runs.values, runs.run_ends

@@ -10,13 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gong_source.children import Family
     from gong_source.resources.declare import Resource, Table
-
-# No text holds these bytes: they do not occur in UTF-8.
-_NULL, _END = b"\xff", b"\xfe"
 
 
 def content_hashes(resource: Resource, family: Family) -> list[str]:
@@ -30,16 +27,15 @@ def content_hashes(resource: Resource, family: Family) -> list[str]:
             digest.update(b"%d " % count)
         for name in _content_columns(table) if rows.num_rows else ():
             for parts in _bytes_of(rows[name].combine_chunks(), counts):
-                for digest, part, count in zip(hashes, parts, counts, strict=True):
-                    if count:
-                        digest.update(part)
+                for digest, part in zip(hashes, parts, strict=True):
+                    digest.update(part)
     return [digest.hexdigest()[:32] for digest in hashes]
 
 
-def joined(texts: pa.Array, counts: Sequence[int], between: bytes) -> list[memoryview]:
-    """The first texts with `between` in between, then the next ones: as many as `counts` says each time."""
-    lists = pa.ListArray.from_arrays(pa.array(_ends(counts), pa.int32()), texts.cast(pa.binary()))
-    return [memoryview(text.as_buffer()) for text in pc.binary_join(lists, between)]
+def bytes_of_texts(texts: pa.Array, counts: Sequence[int]) -> list[memoryview]:
+    """The first texts as UTF-8, one after another, then the next ones: as many as `counts` says. None may be null."""
+    ends, data = memoryview(texts.buffers()[1]).cast("i"), memoryview(texts.buffers()[2] or b"")
+    return [data[ends[texts.offset + a] : ends[texts.offset + b]] for a, b in pairwise(_ends(counts))]
 
 
 def _content_columns(table: Table) -> list[str]:
@@ -55,19 +51,15 @@ def _counts(found: pa.ChunkedArray, ids: Sequence[str]) -> list[int]:
     return [by_id.get(record_id, 0) for record_id in ids]
 
 
-def _bytes_of(column: pa.Array, counts: Sequence[int]) -> Iterable[Iterable[bytes | memoryview]]:
-    """The values of each record as bytes, in one or more parts: no other values with the same counts give the same."""
+def _bytes_of(column: pa.Array, counts: Sequence[int]) -> Iterator[list[memoryview]]:
+    """The values of each record as bytes, in two parts: no other values in as many rows give the same."""
     if pa.types.is_string(column.type):
-        texts = column.cast(pa.binary())
-        texts = pc.fill_null(texts, _NULL) if texts.null_count else texts
-        return joined(texts, counts, _END), [_END] * len(counts)
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-    return _slices(column.is_valid().cast(pa.uint8()), counts), _slices(_without_nulls(column), counts)
-
-
-def _without_nulls(column: pa.Array) -> pa.Array:
-    return pc.fill_null(column, pa.scalar(0, column.type)) if column.null_count else column
+        yield _slices(pc.fill_null(pc.binary_length(column), -1), counts)
+        yield bytes_of_texts(pc.fill_null(column, "") if column.null_count else column, counts)
+    else:
+        numbers = column.cast(pa.uint8()) if pa.types.is_boolean(column.type) else column
+        yield _slices(column.is_valid().cast(pa.uint8()), counts)
+        yield _slices(pc.fill_null(numbers, pa.scalar(0, numbers.type)) if column.null_count else numbers, counts)
 
 
 def _slices(numbers: pa.Array, counts: Sequence[int]) -> list[memoryview]:

@@ -60,12 +60,14 @@ class ContentRows:
         self._privacy = privacy
         self._waiting: dict[str, list[pa.Table]] = defaultdict(list)
 
-    def take_out(self) -> Iterator[tuple[str, pa.Table]]:
-        """The rows collected so far: the name of each table, and its rows."""
-        for name, tables in self._waiting.items():
-            yield name, pa.concat_tables(tables)
-        self._waiting.clear()
-        self.waiting_bytes = 0
+    def take_out(self, least_bytes: int = 0) -> Iterator[tuple[str, pa.Table]]:
+        """The rows collected so far, of the tables with so many bytes: the name of each, and its rows."""
+        for name in [*self._waiting]:
+            rows = pa.concat_tables(self._waiting[name])
+            if rows.nbytes >= least_bytes:
+                del self._waiting[name]
+                self.waiting_bytes -= rows.nbytes
+                yield name, rows
 
     def take_in(self, ids: Sequence[str], asked_at: datetime, content: Content) -> None:
         """Adds the headers of the calls that were asked for, and the child rows of those whose content has changed."""

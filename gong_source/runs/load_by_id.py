@@ -78,19 +78,21 @@ def load_due(
     since: datetime | None = None,
     before: datetime | None = None,
     max_deleted_share: float | None = None,
+    makes_tables: bool = True,
 ) -> dict[str, ResourceResult]:
     """Asks Gong for the calls that are due for `members`, latest first, and loads what it has; the result of each.
 
-    With `calls`, these instead of those that are due; else only calls `since` then, or `before`. If asking ends with an
-    error, a used-up quota or a stop, what was answered before is loaded, and the results say why it ended. Raises
-    `WrongTenant`, and `DestinationFailed` if the warehouse fails.
+    With `calls`, these instead of those that are due; else only calls `since` then, or `before`. With `makes_tables`,
+    the tables exist afterwards, even if nothing is due. If asking ends with an error, a used-up quota or a stop, what
+    was answered before is loaded, and the results say why it ended. Raises `WrongTenant`, and `DestinationFailed` if
+    the warehouse fails.
     """
     scope, query = scope_of(run, since=since, before=before), run.warehouse.query
     found = due_calls(query, members, scope, now()) if calls is None else calls
     due = {call.id: call for call in found}
     results = {member.name: ResourceResult(member.name, nothing_due=not due) for member in members}
     known = run.warehouse.known_tables()
-    if not due and all(table.name in known for member in members for table in member.tables):
+    if not due and (not makes_tables or all(table.name in known for member in members for table in member.tables)):
         return results
     times = {call.id: call.call_time for call in found}
     reader = AnswerReader(members, times, private=scope.private, privacy=run.settings.privacy)

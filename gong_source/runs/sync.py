@@ -63,7 +63,8 @@ def _sync_by_id(run: Run, result: LoadResult, moment: datetime) -> None:
             earlier = [result.resources.get(member.name) for member in members]
             if any(part is not None and part.status == "failed" for part in earlier):
                 continue
-            for name, part in load_due(run, members, mode="sync", since=since, before=before).items():
+            loaded = load_due(run, members, mode="sync", since=since, before=before, makes_tables=since is None)
+            for name, part in loaded.items():
                 if name in result.resources:
                     result.resources[name].add(part)
                 else:
