@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import pyarrow as pa
 
 from gong_source.errors import WrongTenant
 from gong_source.package import current_load_id, is_new, ledger_row, rows_of
@@ -16,8 +17,6 @@ from gong_source.rows import to_table, with_load_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
-
-    import pyarrow as pa
 
     from gong_source.answers import Content
     from gong_source.api.by_id import Answer, FetchByIds
@@ -79,6 +78,7 @@ class CallPackage:
         if taken or is_new(FETCHED_WINDOWS):
             yield rows_of(FETCHED_WINDOWS, self._ledger_rows(taken), load_id)
         yield from (rows_of(other, [], load_id) for other in self.empty_tables if is_new(other))
+        pa.default_memory_pool().release_unused()  # the database needs memory next
 
     def _until_full(self) -> Iterator[Answer[list[Content]]]:
         began, size = self.clock(), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -30,8 +31,10 @@ _FEW_IDS = 10
 _PIECES = 10
 # After so many failed requests in a row, the fault does not lie with single calls.
 _MOST_FAILURES = 25
-# An answer with transcripts takes some 60 MB while it is read, so few are read at once.
+# An answer with transcripts takes some 35 MB while it is read, so few are read at once. It takes some 10 MB when it is
+# ready and waits, as it does while a chunk is loaded.
 _MOST_AT_ONCE = 4
+_MOST_HELD = 4
 # No more answers than this can be read in a second. Others would only wait in memory.
 _FASTEST_USEFUL_RATE = 10.0
 
@@ -51,7 +54,7 @@ class Answer(Generic[Part]):
 
 
 class FetchByIds(Generic[Part]):
-    """An iterator of answers for `ids`, in their order.
+    """An iterator of answers for `ids`, in their order. Between the iterations, a few more answers are made ready.
 
     `convert` turns the pages of an answer into a part; it runs in a worker thread, as `quick` does, which reads the
     records of the pages that hold nothing unexpected. If Gong rejects a request, the next
@@ -83,6 +86,7 @@ class FetchByIds(Generic[Part]):
         self._waiting: deque[Sequence[str]] = deque(_pieces(ids, MOST_IDS))
         self._running: deque[tuple[Sequence[str], Future[Answer[Part]]]] = deque()
         self._put_back: Answer[Part] | None = None
+        self._lock = threading.Lock()  # for what has to be sent and what has been
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="gong-fetch")
 
     def __iter__(self) -> Iterator[Answer[Part]]:
@@ -101,12 +105,15 @@ class FetchByIds(Generic[Part]):
             if not future.done():
                 self.on_wait()
                 continue
-            self._running.popleft()
-            error = future.exception()
-            if error is None:
-                self._failed_in_a_row = 0
-                return future.result()
-            self._take_in(ids, error)
+            with self._lock:
+                self._running.popleft()
+                error = future.exception()
+                if error is not None:
+                    self._take_in(ids, error)
+                    continue
+            self._failed_in_a_row = 0
+            self._start()
+            return future.result()
 
     def describe_failures(self) -> list[str]:
         """What could not be loaded, and why: a sentence for each request."""
@@ -121,21 +128,37 @@ class FetchByIds(Generic[Part]):
 
     def close(self) -> None:
         """Ends the fetch; its threads end as soon as the request that they wait for has ended."""
-        self._waiting.clear()
+        with self._lock:
+            self._waiting.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
-        """Sends requests until as many are under way as the permitted rate needs at this latency."""
-        if self.stopped_by is None and self.client.transport.stopped.is_set():
-            self.stopped_by = RunStopped("stopped on request")
-        if self.stopped_by is not None:
-            self._waiting.clear()
-        while self._waiting and len(self._running) < self._at_once():
-            ids = self._waiting.popleft()
-            if len(ids) > self._most_ids:
-                self._waiting.extendleft(reversed(list(_pieces(ids, self._most_ids))))
+        """Sends requests until as many are under way as the permitted rate needs at this latency, or enough are ready.
+
+        Also runs in a worker thread, when its request has ended.
+        """
+        started = []
+        with self._lock:
+            if self.stopped_by is None and self.client.transport.stopped.is_set():
+                self.stopped_by = RunStopped("stopped on request")
+            if self.stopped_by is not None:
+                self._waiting.clear()
+            while self._waiting and self._may_send():
                 ids = self._waiting.popleft()
-            self._running.append((ids, self._pool.submit(self._fetch, ids)))
+                if len(ids) > self._most_ids:
+                    self._waiting.extendleft(reversed(list(_pieces(ids, self._most_ids))))
+                    ids = self._waiting.popleft()
+                started.append(self._pool.submit(self._fetch, ids))
+                self._running.append((ids, started[-1]))
+        for future in started:
+            future.add_done_callback(lambda _: self._start())
+
+    def _may_send(self) -> bool:
+        """Whether there is room for one more answer. After an error, the iteration decides first what to send."""
+        ready = [future for _, future in self._running if future.done()]
+        if len(self._running) >= _MOST_HELD or any(future.exception() is not None for future in ready):
+            return False
+        return len(self._running) - len(ready) < self._at_once()
 
     def _at_once(self) -> int:
         transport = self.client.transport
