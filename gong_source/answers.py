@@ -21,6 +21,7 @@ from gong_source.rows import encode, is_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from gong_source.api.client import Page
@@ -47,6 +48,24 @@ class Content:
     family: Family
     hashes: dict[str, str]
     complete: set[str]
+
+    def without(self, ids: AbstractSet[str]) -> Content:
+        """The content of the other calls."""
+        left_out = pa.array(sorted(ids), pa.string())
+        key = self.resource.table.primary_key[0]
+        keys = {child.name: child.parent_key for child in self.resource.children}
+        children = {
+            name: rows.filter(pc.invert(pc.is_in(rows[keys[name]], left_out)))
+            for name, rows in self.family.children.items()
+        }
+        root = self.family.root.filter(pc.invert(pc.is_in(self.family.root[key], left_out)))
+        return replace(
+            self,
+            ids=[call_id for call_id in self.ids if call_id not in ids],
+            family=replace(self.family, root=root, children=children),
+            hashes={call_id: text for call_id, text in self.hashes.items() if call_id not in ids},
+            complete=self.complete - ids,
+        )
 
     @property
     def omits_empty(self) -> bool:

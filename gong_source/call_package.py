@@ -6,13 +6,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import dlt
 import pyarrow as pa
 
+from gong_source.content_rows import BYTES_PER_YIELD, LEAST_BYTES
+from gong_source.dlt_items import current_load_id, is_new, item_of, ledger_row, rows_of, tables_made
 from gong_source.errors import WrongTenant
-from gong_source.package import current_load_id, is_new, ledger_row, rows_of
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
-from gong_source.rows import to_table, with_load_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
     from gong_source.content_rows import ContentRows
     from gong_source.resources.declare import Resource, Table
     from gong_source.stored import Row
-
-# dlt writes rows as they come, so that this much waits in memory.
-_BYTES_PER_YIELD = 8_000_000
-# Each table costs dlt some time, so small ones wait longer.
-_LEAST_BYTES = 1_000_000
 
 
 @dataclass
@@ -56,8 +50,7 @@ class CallPackage:
     def items(self) -> Iterator[Any]:
         """The package's tables as dlt items."""
         load_id = current_load_id()
-        own = [table for member in self.members for table in (member.table, *member.children)]
-        yield from (self._item(table.name, to_table(table, []), load_id) for table in own if is_new(table))
+        yield from tables_made(self.members, load_id)
         self.rows.hide(self.members, self.hidden)
         taken: list[Answer[list[Content]]] = []
         for answer in self._until_full():
@@ -66,8 +59,8 @@ class CallPackage:
             for content in answer.part:
                 ids = [call_id for call_id in answer.ids if call_id not in self.found_private]
                 self.rows.take_in(ids, answer.asked_at, content)
-            if self.rows.waiting_bytes >= _BYTES_PER_YIELD:
-                yield from self._taken_out(load_id, _LEAST_BYTES)
+            if self.rows.waiting_bytes >= BYTES_PER_YIELD:
+                yield from self._taken_out(load_id, LEAST_BYTES)
             self.asked += len(answer.ids)
             self.on_answer(self)
         asked = {call_id for answer in taken for call_id in answer.ids}
@@ -92,12 +85,7 @@ class CallPackage:
     def _taken_out(self, load_id: str, least_bytes: int = 0) -> Iterator[Any]:
         """The rows that wait, of tables with so many bytes, as dlt items."""
         for name, rows in self.rows.take_out(least_bytes):
-            yield self._item(name, rows, load_id)
-
-    def _item(self, name: str, rows: pa.Table, load_id: str) -> Any:
-        """Rows of the table of that name, as a dlt item."""
-        item = with_load_id(rows, load_id)
-        return item if name == self.members[0].table.name else dlt.mark.with_table_name(item, name)
+            yield item_of(self.members[0], name, rows, load_id)
 
     def _ledger_rows(self, answers: Sequence[Answer[list[Content]]]) -> list[Row]:
         """The row of the ledger for each member. The first has the requests, so that they are counted once."""

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from gong_source.answers import text_totals
 from gong_source.deletions import too_many_missing
+from gong_source.dlt_items import as_stored
 from gong_source.due import ask_again_at
-from gong_source.package import as_stored
 from gong_source.privacy import KEEP_ALL
 from gong_source.resources.declare import TOMBSTONE
 from gong_source.rows import to_table
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from gong_source.resources.declare import Resource, Table
     from gong_source.stored import Query, Row
 
+# dlt writes rows as they come, so that this much waits in memory.
+BYTES_PER_YIELD = 8_000_000
+# Each table costs dlt some time, so small ones wait longer.
+LEAST_BYTES = 1_000_000
 # The columns of a header that say something about the content beside the fields of Gong.
 _OF_CONTENT = ("content_hash", "child_rows", "extra", "sentences", "words")
 
@@ -59,6 +63,11 @@ class ContentRows:
         self._share = max_deleted_share
         self._privacy = privacy
         self._waiting: dict[str, list[pa.Table]] = defaultdict(list)
+
+    @property
+    def tables_ready(self) -> int:
+        """The number of tables with rows that wait, as soon as enough waits for dlt."""
+        return len(self._waiting) if self.waiting_bytes >= BYTES_PER_YIELD else 0
 
     def take_out(self, least_bytes: int = 0) -> Iterator[tuple[str, pa.Table]]:
         """The rows collected so far, of the tables with so many bytes: the name of each, and its rows."""

@@ -6,16 +6,18 @@ when it is asked for again, and a run needs to know nothing else: neither when t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.declare import LOAD_ID_COLUMN, CallIds
 from gong_source.stored import id_batches, placeholders
-from gong_source.windows import exactly_in_utc, hours_after, hours_between, next_midnight
+from gong_source.windows import exactly_in_utc, hours_after, hours_between, next_midnight, subtract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    import pyarrow as pa
 
     from gong_source.resources.declare import Resource
     from gong_source.stored import Query
@@ -30,6 +32,8 @@ _OLD_SHARE = 0.1
 _CHANGES_DAILY_DAYS, _CHANGES_WEEKLY_DAYS = 7.0, 30.0
 # dlt loads one table after the other. A header of a package that was not loaded completely may lack its child rows.
 _COMPLETE = f"{LOAD_ID_COLUMN} in (select load_id from {{dataset}}._dlt_loads where status = 0)"
+# If more than this share of the calls in a window is due, the window is read with content instead of call by call.
+MOST_ARE_DUE = 0.5
 # No hash is like this one: what has it is loaded again.
 UNKNOWN_CONTENT = "unknown"
 # A run every six hours must not skip one because it starts some minutes earlier than the one before.
@@ -112,41 +116,74 @@ class ListedCall:
     is_private: bool
 
 
-def due_of_listed(
-    query: Query, members: Sequence[Resource], listed: Mapping[str, ListedCall], scope: Scope, moment: datetime
-) -> list[DueCall]:
-    """The calls to ask for among those just `listed`, latest first."""
-    headers: dict[str, dict[str, tuple[Known, datetime | None, int | None]]] = {}
+def calls_in(table: pa.Table) -> dict[str, ListedCall]:
+    """The calls in rows for the table `calls`, by their ids."""
+    rows = table.select(["id", "call_time", "duration", "is_private"]).to_pylist()
+    return {
+        row["id"]: ListedCall(exactly_in_utc(row["call_time"]), row["duration"], bool(row["is_private"]))
+        for row in rows
+    }
+
+
+def listed_calls(query: Query, members: Sequence[Resource], listed: Mapping[str, ListedCall]) -> list[DueCall]:
+    """The calls just `listed`, with what is known of them."""
+    headers = _headers(query, members, list(listed))
+    return [_listed_call(call_id, call, headers.get(call_id, {})) for call_id, call in listed.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A stored header; one of a load that did not end is due at any time."""
+
+    known: Known
+    ask_again_at: datetime | None
+    asked_duration: int | None
+    is_complete: bool
+
+
+def _headers(query: Query, members: Sequence[Resource], ids: Sequence[str]) -> dict[str, dict[str, _Header]]:
+    """The stored headers of these calls: by id, and by the name of the resource."""
+    headers: dict[str, dict[str, _Header]] = {}
     for member in members:
         found_at = "found_at" if "found_at" in member.table.column_names else "null"
         columns = (
             f"call_id, first_asked_at, content_hash, {found_at}, ask_again_at, asked_duration, call_time, {_COMPLETE}"
         )
         sql = f"select {columns} from {{dataset}}.{member.table.name} where call_id in"
-        for batch in id_batches(list(listed)):
+        for batch in id_batches(ids):
             for call_id, first, content_hash, found, again, duration, time, complete in query(
                 f"{sql} ({placeholders(batch)})", *batch
             ):
                 kept_hash = content_hash if complete else UNKNOWN_CONTENT
                 times = (found and exactly_in_utc(found), exactly_in_utc(time))
                 known = Known(exactly_in_utc(first), kept_hash, *times)
-                due_at = again and exactly_in_utc(again) if complete else moment
-                headers.setdefault(call_id, {})[member.name] = (known, due_at, duration)
+                header = _Header(known, again and exactly_in_utc(again), duration, bool(complete))
+                headers.setdefault(call_id, {})[member.name] = header
+    return headers
+
+
+def _listed_call(call_id: str, call: ListedCall, headers: Mapping[str, _Header]) -> DueCall:
+    known = {name: header.known for name, header in headers.items()}
+    return DueCall(call_id, call.call_time, call.duration, known)
+
+
+def due_of_listed(
+    query: Query, members: Sequence[Resource], listed: Mapping[str, ListedCall], scope: Scope, moment: datetime
+) -> list[DueCall]:
+    """The calls to ask for among those just `listed`, latest first."""
+    headers = _headers(query, members, list(listed))
 
     def is_due(call_id: str, call: ListedCall) -> bool:
         found = headers.get(call_id, {})
         return len(found) < len(members) or any(
-            (again is not None and again <= moment) or duration != call.duration
-            for _, again, duration in found.values()
+            not header.is_complete
+            or (header.ask_again_at is not None and header.ask_again_at <= moment)
+            or header.asked_duration != call.duration
+            for header in found.values()
         )
 
     due = [
-        DueCall(
-            call_id,
-            call.call_time,
-            call.duration,
-            {name: known for name, (known, *_) in headers.get(call_id, {}).items()},
-        )
+        _listed_call(call_id, call, headers.get(call_id, {}))
         for call_id, call in listed.items()
         if (scope.private or not call.is_private) and is_due(call_id, call)
     ]
@@ -173,6 +210,26 @@ def hidden_calls(
             rows = query(f"{header} where {with_content} and t.call_id in ({placeholders(batch)})", *batch)
             found |= {call_id for (call_id,) in rows}
     return sorted(i for i in found if i not in listed or listed[i].is_private)
+
+
+def share_due(
+    query: Query,
+    members: Sequence[Resource],
+    scope: Scope,
+    window: Window,
+    covered: Sequence[Window],
+    moment: datetime,
+) -> float:
+    """The share of the calls in a window that are due at `moment`, from 0 to 1.
+
+    In the part of it that is not `covered` yet, as many calls are expected as in the rest.
+    """
+    new = sum(part.seconds for part in subtract([window], covered)) / window.seconds
+    if new > MOST_ARE_DUE:
+        return new
+    stored, _asked, _found = count_calls(query, members[0], replace(scope, window=window))
+    due = len(due_calls(query, members, replace(scope, window=window), moment))
+    return new + (1 - new) * due / stored if stored else new
 
 
 def count_calls(query: Query, resource: Resource, scope: Scope) -> tuple[int, int, int]:

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 import dlt
 
-from gong_source.due import ListedCall
-from gong_source.package import current_load_id
-from gong_source.windows import exactly_in_utc
+from gong_source.dlt_items import current_load_id
+from gong_source.due import calls_in
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gong_source.api.fetch import FetchedWindow
     from gong_source.call_time import Batch
+    from gong_source.due import ListedCall
     from gong_source.package import WindowPackage
+    from gong_source.resources.declare import Resource
+    from gong_source.window_content import WindowContent
 
 
 class Listed:
@@ -23,21 +27,29 @@ class Listed:
         self._load_id = ""
         self._calls: dict[str, ListedCall] = {}
         self._complete = False
+        self._content: WindowContent | None = None
 
-    def begin(self) -> None:
-        """Called before the list is read."""
+    def begin(self, content: WindowContent | None) -> None:
+        """Called before the list is read, with what takes the content of its calls, if the list has that."""
+        self.end()
         self._load_id, self._calls, self._complete = current_load_id(), {}, False
+        self._content = content
 
     def take(self, fetched: FetchedWindow[Batch], _package: WindowPackage) -> None:
         """Takes in the calls of a window."""
         for part in fetched.parts:
-            for row in part.table.select(["id", "call_time", "duration", "is_private"]).to_pylist():
-                call = ListedCall(exactly_in_utc(row["call_time"]), row["duration"], bool(row["is_private"]))
-                self._calls[row["id"]] = call
+            self._calls |= calls_in(part.table)
 
     def end(self) -> None:
         """Called when the list has been read, or cannot be."""
         self._complete = True
+        if self._content is not None:
+            self._content.complete = True
+
+    def content_of(self, members: Sequence[Resource]) -> WindowContent | None:
+        """What takes the content of the calls for `members`, if the list has it."""
+        mine = self._content is not None and self._load_id == current_load_id()
+        return self._content if mine and self._content and self._content.members == members else None
 
     def is_awaited(self) -> bool:
         """Whether the list of calls is still to come; never, if calls are not selected."""

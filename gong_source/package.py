@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import time
-import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import dlt
 import pyarrow as pa
 
 from gong_source.api.tenant import Identity
+from gong_source.call_time import Rule
 from gong_source.deletions import Missing, find_missing
+from gong_source.dlt_items import as_stored, current_load_id, is_new, ledger_row, rows_of
 from gong_source.errors import DestinationFailed, WrongTenant
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, to_table, with_load_id
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gong_source.call_time import Batch, Converter
     from gong_source.resources.declare import Resource, Table
     from gong_source.stored import Query, Row
+    from gong_source.window_content import WindowContent
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ class WindowPackage:
     runs have `covered`. None leaves it alone. `empty_tables` are created with the first package, without rows; the run
     fills them later.
 
+    `content` takes what the windows bring beside the calls.
+
     With `query`, which reads stored rows, the package also marks records that Gong no longer lists as deleted, in the
     time `compared`; not where they are more than `max_deleted_share`. After `items`, the counts say what the package
     holds.
@@ -53,6 +57,7 @@ class WindowPackage:
     watermark: datetime | None = None
     covered: Sequence[Window] = ()
     empty_tables: Sequence[Table] = ()
+    content: WindowContent | None = None
     query: Query | None = None
     compared: Sequence[Window] = ()
     max_deleted_share: float = float("inf")
@@ -86,21 +91,35 @@ class WindowPackage:
             yield with_load_id(to_table(table, []), load_id)
         for records in self._batches():
             yield with_load_id(records, load_id)
+            yield from self._turns()
         if deleted := self._deleted(stored):
             yield with_load_id(to_table(table, deleted), load_id)
+        beside = self._end_content()
         if self.ledger_rows or is_new(FETCHED_WINDOWS):
-            yield rows_of(FETCHED_WINDOWS, self.ledger_rows, load_id)
+            yield rows_of(FETCHED_WINDOWS, [*self.ledger_rows, *beside], load_id)
         for other in self.empty_tables:
             if is_new(other):
                 yield rows_of(other, [], load_id)
         if incremental is not None and self.watermark is not None:
-            self._remember_workspace(dlt.current.resource_state())
+            if self.ledger_rows:
+                self._remember_workspace(dlt.current.resource_state())
             incremental.advance(max(self.watermark, utc(cast("datetime", incremental.last_value))))
-        if self.converter.filed_by is not None:
-            dlt.current.resource_state()["filed_by"] = self.converter.filed_by
+        remember_rule(dlt.current.resource_state(), self.converter)
+
+    def _turns(self) -> list[None]:
+        """A None for each table that waits: dlt then turns to its other resources, and takes one of these tables."""
+        return [None] * (self.content.rows.tables_ready if self.content else 0)
+
+    def _end_content(self) -> list[Row]:
+        """Says that the windows of the package bring nothing more beside; its rows of the ledger."""
+        if self.content is None:
+            return []
+        self.content.complete = True
+        return self.content.ledger_rows(self.mode, self.fetch.client.tenant.columns())
 
     def _remember_workspace(self, state: dict[str, Any]) -> None:
-        """Notes the workspace. If it is another one, the next `pipeline.run(gong())` starts from the start date."""
+        """Notes endpoint and workspace. In another workspace, the next `pipeline.run(gong())` starts anew."""
+        state["endpoint"] = str(self.resource.endpoint)
         if state.get("workspace_id") != self.fetch.client.workspace_id:
             state["workspace_id"] = self.fetch.client.workspace_id
             state.pop("covered_from", None)
@@ -110,7 +129,7 @@ class WindowPackage:
         waiting: list[pa.Table] = []
         for table in self._tables():
             waiting.append(table)
-            if sum(map(len, waiting)) >= _ROWS_PER_YIELD:
+            if self.content is not None or sum(map(len, waiting)) >= _ROWS_PER_YIELD:
                 yield pa.concat_tables(waiting)
                 waiting = []
         if waiting:
@@ -131,6 +150,10 @@ class WindowPackage:
             self._listed.update(ids)
             self._record_window(fetched, len(ids))
             size += table.nbytes
+            if self.content is not None:
+                before = self.content.rows.waiting_bytes
+                self.content.take_in(fetched)
+                size += self.content.rows.waiting_bytes - before
             if ids:
                 yield table
             self.on_window(fetched, self)
@@ -190,9 +213,15 @@ class WindowPackage:
         )
 
 
-def ledger_row(resource: Resource, **values: Any) -> dict[str, Any]:
-    """A row of the ledger for a fetch of `resource`; `values` are its other columns."""
-    return {"fetch_id": uuid.uuid4().hex, "resource": resource.name, "endpoint": str(resource.endpoint), **values}
+def remember_rule(state: dict[str, Any], converter: Converter) -> None:
+    """Notes in the state of the resource what is known of the rule of this endpoint."""
+    if converter.rule != Rule():
+        state.setdefault("rules", {})[str(converter.resource.endpoint)] = asdict(converter.rule)
+
+
+def rule_known(state: Mapping[str, Any], resource: Resource) -> Rule:
+    """What earlier runs have noted."""
+    return Rule(**state.get("rules", {}).get(str(resource.endpoint), {}))
 
 
 def known_tenant(query: Query) -> Identity:
@@ -206,25 +235,3 @@ def known_tenant(query: Query) -> Identity:
             frozenset(json.loads(workspaces or "[]")),
         )
     return known
-
-
-def current_load_id() -> str:
-    """The load id of the package that dlt is extracting."""
-    load_id: str = dlt.current.load_package_state()["load_id"]
-    return load_id
-
-
-def is_new(table: Table) -> bool:
-    """Whether dlt does not know `table` yet."""
-    return table.name not in dlt.current.source_schema().tables
-
-
-def as_stored(table: Table) -> Table:
-    """`table` with the columns that dlt knows so far: an earlier version may have made it."""
-    known = dlt.current.source_schema().tables.get(table.name, {}).get("columns")
-    return replace(table, columns=tuple(c for c in table.columns if c.name in known)) if known else table
-
-
-def rows_of(table: Table, rows: Sequence[Mapping[str, Any]], load_id: str) -> Any:
-    """Rows for a table beside the resource's own, as a dlt item."""
-    return dlt.mark.with_table_name(with_load_id(to_table(table, rows), load_id), table.name)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 
+from gong_source.dlt_items import current_load_id, rows_of
 from gong_source.hints import dlt_resource
-from gong_source.package import current_load_id, rows_of
 from gong_source.resources.declare import Instants
 from gong_source.rows import to_table, with_load_id
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gong_source.package import WindowPackage
     from gong_source.resources.declare import Resource, Table
     from gong_source.snapshot import SnapshotPackage
+    from gong_source.window_content import WindowContent
 
 
 def chunk_source(package: WindowPackage, start: datetime) -> DltSource:
@@ -39,7 +40,19 @@ def chunk_source(package: WindowPackage, start: datetime) -> DltSource:
         yield from package.items(None)
 
     function = without_watermark if package.watermark is None else with_watermark
-    return _source(dlt_resource(resource, function, *package.empty_tables))
+    calls = dlt_resource(resource, function, *package.empty_tables)
+    return _source(calls, *_beside(package.content))
+
+
+def _beside(content: WindowContent | None) -> Iterator[DltResource]:
+    """The dlt resource of what the windows bring beside the calls, if they do."""
+    if content is not None:
+        leader, *others = content.members
+
+        def rows() -> Iterator[Any]:
+            yield from content.items()
+
+        yield dlt_resource(leader, rows, *(table for member in others for table in member.tables))
 
 
 def snapshot_source(package: SnapshotPackage) -> DltSource:

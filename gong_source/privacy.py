@@ -74,7 +74,7 @@ class Privacy:
             arrays[name] = pa.nulls(records.size, arrays[name].type)
         if paths := _removed(self.excluded, resource.name):
             extras = {row: kept for row, extra in extras.items() if (kept := _without_all(extra, paths))}
-        if self.drops_private and resource is CALLS:
+        if self.drops_private and resource.name == CALLS.name:
             private = pc.fill_null(records.arrays["is_private"], fill_value=False)
             for name in arrays.keys() - set(KEPT_OF_PRIVATE):
                 arrays[name] = pc.if_else(private, pa.scalar(None, arrays[name].type), arrays[name])

@@ -93,7 +93,7 @@ def read_records(resource: Resource, pages: Sequence[Page]) -> ParsedRecords:
 
     Raises `RecordError` for a record without a usable id.
     """
-    records = [record for page in pages for record in page.records]
+    records = [record for page in pages for record in page.own_fields()]
     fast = _convert_fast(resource.table, records, pages)
     arrays, extras = fast or _convert_each(resource.table, _exact(resource, pages))
     return ParsedRecords(arrays, extras, len(records))
@@ -104,7 +104,7 @@ def _exact(resource: Resource, pages: Iterable[Page]) -> list[dict[str, Any]]:
     id_field = str(resource.table.columns[0].field)
     exact = []
     for page in pages:
-        for position, record in enumerate(page.exact_records()):
+        for position, record in enumerate(page.exact_fields()):
             record_id = record.get(id_field) if isinstance(record, dict) else None
             if type(record_id) is int:
                 record_id = str(record_id)
@@ -155,7 +155,7 @@ def _convert_fast(table: Table, records: Sequence[Any], pages: Sequence[Page]) -
         return None
     extras = _unmapped(table, records)
     if any(map(may_be_inexact, extras.values())):
-        extras = _unmapped(table, [record for page in pages for record in page.exact_records()])
+        extras = _unmapped(table, [record for page in pages for record in page.exact_fields()])
     arrays = {}
     try:
         for (field, column), array in zip(table.fields.items(), pa.array(records, wire_type).flatten(), strict=True):

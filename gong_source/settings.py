@@ -17,7 +17,7 @@ from gong_source.errors import ConfigurationError
 from gong_source.misspelt import warn_of_misspelt
 from gong_source.presets import set_presets
 from gong_source.privacy import PERSONAL_DATA, Privacy, read_columns
-from gong_source.resources import RESOURCES
+from gong_source.resources import RESOURCES, choose
 from gong_source.windows import days_before
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class GongSettings(BaseConfiguration):
     @property
     def chosen(self) -> list[Resource]:
         """The resources to load, in the order in which runs load them."""
-        return [resource for name, resource in RESOURCES.items() if name in self.resources]
+        return choose(self.resources)
 
     @property
     def privacy(self) -> Privacy:

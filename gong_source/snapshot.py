@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from gong_source.api.client import read_whole
 from gong_source.deletions import too_many_missing
+from gong_source.dlt_items import as_stored, current_load_id, is_new, ledger_row, rows_of
 from gong_source.errors import WrongTenant
-from gong_source.package import as_stored, current_load_id, is_new, ledger_row, rows_of
 from gong_source.privacy import KEEP_ALL
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.rows import distinct, read_records, to_table, with_load_id

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence  # noqa: TC003 - dlt resolves the annotations at run time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 import dlt
-from dlt.common.destination.exceptions import DestinationUndefinedEntity, SqlClientNotAvailable
 from dlt.common.typing import TSecretStrValue  # noqa: TC002 - dlt resolves the annotations at run time
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from gong_source.answers import AnswerReader, request_for
 from gong_source.api.by_id import FetchByIds
 from gong_source.api.fetch import Fetch
 from gong_source.call_package import CallPackage
-from gong_source.call_time import Converter, page_times
-from gong_source.connection import connect
+from gong_source.call_time import Batch, Converter
 from gong_source.content_rows import ContentRows, describe_losses
 from gong_source.dates import parse
 from gong_source.deletions import refusal
-from gong_source.due import ListedCall, Scope, due_calls, due_of_listed, hidden_calls
-from gong_source.errors import MissingScope, QuotaExhausted
-from gong_source.foreign import refuse_foreign_tables
+from gong_source.due import MOST_ARE_DUE, ListedCall, Scope, due_calls, due_of_listed, hidden_calls, share_due
+from gong_source.errors import MissingScope
 from gong_source.hints import dlt_resource
+from gong_source.in_pipeline import leave_out, open_client, query, raise_failure, refuse_foreign
 from gong_source.listed import Listed
-from gong_source.package import WindowPackage, known_tenant
-from gong_source.resources import RESOURCES
+from gong_source.package import WindowPackage, rule_known
+from gong_source.resources import RESOURCES, choose
 from gong_source.resources.declare import CallIds, Instants
 from gong_source.settings import GongCredentials, GongSettings
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
-from gong_source.windows import Window, iso, now, reach, union, utc
+from gong_source.window_content import WindowContent, fetch_windows
+from gong_source.windows import Window, days_before, iso, now, reach, union, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from dlt.extract import DltResource
@@ -97,7 +97,7 @@ def _dlt_resources(settings: GongSettings, start: datetime) -> list[DltResource]
             read = _as_a_whole(resource, settings)
         members = _sharing(resource) if resource.by_id else [resource]
         made.append(dlt_resource(resource, read, *(table for member in members for table in member.tables)))
-        made[-1].selected = resource in settings.chosen
+        made[-1].selected = resource.name in settings.resources
     return made
 
 
@@ -112,13 +112,17 @@ def _by_time_range(
             resource.select.column, initial_value=start, lag=settings.lookback_days * 86400.0
         ),
     ) -> Iterator[Any]:
-        _refuse_foreign_tables(resource)
-        listed.begin()
-        client = _connect(settings)
+        refuse_foreign(resource)
+        client = open_client(settings)
+        (chosen,) = (one for one in choose(dlt.current.source().selected_resources) if one.name == resource.name)
         try:
-            yield from _fetch_missing(client, resource, settings, start, incremental, listed)
-        except MissingScope as error:
-            _leave_out([resource], error)
+            for one in filter(None, (chosen, chosen.instead_of)):
+                try:
+                    yield from _fetch_missing(client, one, settings, start, incremental, listed)
+                    return
+                except MissingScope as error:
+                    missing = error
+            leave_out([resource], missing)
         finally:
             listed.end()
             client.transport.close()
@@ -138,23 +142,22 @@ def _fetch_missing(
 
     The resource's state says that all of `[covered_from, watermark)` has been fetched, in one workspace.
     """
-    state, interval = dlt.current.resource_state(), incremental.end_value is not None
-    end = utc(cast("datetime", incremental.end_value)) if interval else now()
-    since = utc(cast("datetime", incremental.start_value))
-    known_from = since
-    if not interval:
-        since, known_from = _resume(state, incremental, settings, start)
-    missing = [Window(start, known_from)] if start < known_from and not interval else []
-    ranges = [*missing, *([Window(since, end)] if since < end else [])]
-    converter = Converter(client, resource, state.get("filed_by"), settings.privacy)
-    fetch = Fetch(client, resource.endpoint, union(ranges), converter, page_times)
+    state = dlt.current.resource_state()
+    wanted = _wanted(state, resource, incremental, settings, start)
+    content = _content(resource, settings, wanted)
+    listed.begin(content)
+    members, private = list(content.members) if content else [], settings.private_calls == "keep"
+    rule, privacy = rule_known(state, resource), settings.privacy
+    converter = Converter(client, resource, rule, privacy, members=members, private=private)
+    fetch = fetch_windows(Fetch[Batch], client, converter, wanted.ranges)
     package = WindowPackage(
         fetch,
         converter,
         mode="sync",
-        watermark=since,
-        query=_query,
-        compared=[Window(min(since, known_from), end)] if since < end else [],
+        watermark=wanted.since,
+        content=content,
+        query=query,
+        compared=wanted.compared,
         max_deleted_share=settings.max_deleted_share,
         on_window=listed.take,
     )
@@ -162,21 +165,65 @@ def _fetch_missing(
         yield from package.items(incremental)
     finally:
         fetch.close()
-    _raise_failure(fetch)
+    raise_failure(fetch)
     fetched = [Window(row["window_start"], row["window_end"]) for row in package.ledger_rows]
-    if missing and reach(start, fetched) >= known_from:
+    if wanted.is_extended and reach(start, fetched) >= wanted.known_from:
         state["covered_from"] = iso(start)
 
 
-def _raise_failure(fetch: Fetch[Any] | FetchByIds[Any]) -> None:
-    """Raises what ended the fetch early, or the first failure; a used-up quota is only a warning."""
-    if fetch.failures:
-        _what, error = fetch.failures[0]
-        raise error
-    if isinstance(fetch.stopped_by, QuotaExhausted):
-        logger.warning("the run stopped early and loads what it has fetched: %s", fetch.stopped_by)
-    elif fetch.stopped_by is not None:
-        raise fetch.stopped_by
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a run fetches: all `ranges`, of which `[since, ...)` follows the watermark.
+
+    All of `[known_from, reached)` has been fetched before. With `is_extended`, the ranges go back further. Stored
+    records in `compared` that Gong does not list are gone.
+    """
+
+    ranges: list[Window]
+    since: datetime
+    known_from: datetime
+    reached: datetime
+    compared: list[Window]
+    is_extended: bool
+
+
+def _wanted(
+    state: dict[str, Any], resource: Resource, incremental: Incremental, settings: GongSettings, start: datetime
+) -> _Wanted:
+    interval = incremental.end_value is not None
+    end = utc(cast("datetime", incremental.end_value)) if interval else now()
+    since = utc(cast("datetime", incremental.start_value))
+    known_from = since
+    if not interval:
+        since, known_from = _resume(state, incremental, settings, start)
+    missing = [Window(start, known_from)] if start < known_from and not interval else []
+    ranges = [*missing, *([Window(since, end)] if since < end else [])]
+    compared = [Window(min(since, known_from), end)] if since < end else []
+    if state.get("endpoint", str(resource.endpoint)) != str(resource.endpoint):
+        # This list may use the other of the two times of a call, so near an end a call may lie outside.
+        ranges, compared = [Window(days_before(window.start, 1), window.end) for window in ranges], []
+    reached = utc(
+        cast("datetime", incremental.get_state()["last_value"])
+    )  # the lag is not taken off it, as it is off `last_value`
+    return _Wanted(union(ranges), since, known_from, reached, compared, bool(missing))
+
+
+def _content(resource: Resource, settings: GongSettings, wanted: _Wanted) -> WindowContent | None:
+    """What takes the content of the calls that are wanted, if the list has it and most of the calls are due."""
+    selected = dlt.current.source().selected_resources
+    members = [other for other in RESOURCES.values() if other.name in selected and _shares_list(other, resource)]
+    if not members or not wanted.ranges:
+        return None
+    covered = [Window(wanted.known_from, wanted.reached)] if wanted.known_from < wanted.reached else []
+    scope, moment = Scope(settings.private_calls == "keep", settings.workspace_id), now()
+    due = sum(share_due(query, members, scope, window, covered, moment) * window.seconds for window in wanted.ranges)
+    if due / sum(window.seconds for window in wanted.ranges) <= MOST_ARE_DUE:
+        return None
+    return WindowContent(members, query, settings.max_deleted_share, settings.privacy)
+
+
+def _shares_list(other: Resource, resource: Resource) -> bool:
+    return other.by_id and other.endpoint == resource.endpoint
 
 
 def _resume(
@@ -196,18 +243,23 @@ def _by_call(resource: Resource, settings: GongSettings, listed: Listed) -> Call
     """The function of a dlt resource that Gong answers for named calls."""
 
     def fetch() -> Iterator[Any]:
-        _refuse_foreign_tables(resource)
+        refuse_foreign(resource)
         selected = dlt.current.source().selected_resources
         members = [member for member in _sharing(resource) if member.name in selected]
         if members[0] is not resource:  # one of the resources that share requests asks for all of them
             return
-        while listed.is_awaited():
+        while (content := listed.content_of(members)) is None and listed.is_awaited():
             yield None  # dlt goes on with the other resources
-        client = _connect(settings)
+        if content is not None:
+            yield from content.items()
+        while listed.is_awaited():
+            yield None
+        read = content.asked if content is not None else set[str]()
+        client = open_client(settings)
         try:
-            yield from _ask(client, members, settings, listed.calls())
+            yield from _ask(client, members, settings, listed.calls(), read)
         except MissingScope as error:
-            _leave_out(members, error)
+            leave_out(members, error)
         finally:
             client.transport.close()
 
@@ -220,21 +272,26 @@ def _sharing(resource: Resource) -> list[Resource]:
 
 
 def _ask(
-    client: Client, members: list[Resource], settings: GongSettings, listed: dict[str, ListedCall]
+    client: Client,
+    members: list[Resource],
+    settings: GongSettings,
+    listed: dict[str, ListedCall],
+    read: AbstractSet[str],
 ) -> Iterator[Any]:
-    """What Gong has for the calls that are due, stored ones and those just listed."""
+    """What Gong has for the calls that are due, stored ones and those just listed, but for those just `read`."""
     scope, moment = Scope(settings.private_calls == "keep", settings.workspace_id), now()
-    stored = [call for call in due_calls(_query, members, scope, moment) if call.id not in listed]
-    due = {call.id: call for call in [*due_of_listed(_query, members, listed, scope, moment), *stored]}
+    stored = [call for call in due_calls(query, members, scope, moment) if call.id not in listed]
+    unread = {call_id: call for call_id, call in listed.items() if call_id not in read}
+    due = {call.id: call for call in [*due_of_listed(query, members, unread, scope, moment), *stored]}
     times, privacy = {call.id: call.call_time for call in due.values()}, settings.privacy
     reader = AnswerReader(members, times, private=scope.private, privacy=privacy)
     answers = FetchByIds(client, request_for(members), list(due), reader, quick=reader.quick)
     package = CallPackage(
         answers,
         members,
-        ContentRows(_query, due, settings.max_deleted_share, privacy),
+        ContentRows(query, due, settings.max_deleted_share, privacy),
         "sync",
-        hidden=hidden_calls(_query, members, scope, listed),
+        hidden=hidden_calls(query, members, scope, listed),
         found_private=reader.hidden,
     )
     try:
@@ -243,14 +300,14 @@ def _ask(
         answers.close()
     for losses in package.rows.losses.values():
         logger.warning("%s", describe_losses(losses))
-    _raise_failure(answers)
+    raise_failure(answers)
 
 
 def _as_a_whole(resource: Resource, settings: GongSettings) -> Callable[..., Iterator[Any]]:
     """The function of a dlt resource that Gong only lists whole."""
 
     def fetch() -> Iterator[Any]:
-        _refuse_foreign_tables(resource)
+        refuse_foreign(resource)
         yield from _read_whole(resource, settings)
 
     return fetch
@@ -261,48 +318,16 @@ def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
     state = dlt.current.resource_state()
     if "fetched_at" in state and not is_due(parse(state["fetched_at"]), settings.snapshot_hours):
         return
-    client = _connect(settings)
+    client = open_client(settings)
     try:
         snapshot = read_snapshot(client, resource, settings.privacy)
     except MissingScope as error:
-        _leave_out([resource], error)
+        leave_out([resource], error)
         return
     finally:
         client.transport.close()
-    package = SnapshotPackage(snapshot, _query, "sync", settings.max_deleted_share)
+    package = SnapshotPackage(snapshot, query, "sync", settings.max_deleted_share)
     yield from package.items()
     if package.refused:
         logger.warning("%s", refusal(resource, package.missing, package.stored))
     state["fetched_at"] = iso(snapshot.fetched_at)
-
-
-def _refuse_foreign_tables(resource: Resource) -> None:
-    pipeline, known = dlt.current.pipeline(), dlt.current.source_schema().tables
-    refuse_foreign_tables(pipeline, known, [resource], pipeline.dataset_name)
-
-
-def _connect(settings: GongSettings) -> Client:
-    """A client that accepts only answers of the tenant that the dataset belongs to."""
-    client = connect(settings)
-    client.expect(known_tenant(_query), f"dataset {dlt.current.pipeline().dataset_name}")
-    return client
-
-
-def _query(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """The rows of a query on the dataset of the running pipeline; none without SQL, or if a table does not exist."""
-    try:
-        with dlt.current.pipeline().sql_client() as client:
-            statement = sql.format(dataset=client.fully_qualified_dataset_name())
-            with client.execute_query(statement, *parameters) as cursor:
-                return [tuple(row) for row in cursor.fetchall()]
-    except (DatabaseUndefinedRelation, DestinationUndefinedEntity, SqlClientNotAvailable):
-        return []
-
-
-def _leave_out(resources: Sequence[Resource], error: MissingScope) -> None:
-    """Says that these are not loaded; raises the error if there is no other resource to load."""
-    names = [resource.name for resource in resources]
-    if set(dlt.current.source().selected_resources) <= set(names):
-        raise error
-    verb = "is" if len(names) == 1 else "are"
-    logger.warning("%s %s not loaded, the other resources are: %s", " and ".join(names), verb, error)

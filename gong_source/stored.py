@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gong_source.resources.declare import Table
+    from gong_source.resources.declare import Resource, Table
+    from gong_source.windows import Window
 
 Row = dict[str, Any]
 # Takes a query and its parameters, and gives the rows found; none if a table of the query does not exist. In the query,
 # `{dataset}` stands for the name of the dataset.
 Query = Callable[..., list[tuple[Any, ...]]]
 
-_IDS_PER_STATEMENT = 1000
+_IDS_PER_STATEMENT = 2000
 
 
 def rows_where(query: Query, table: Table, condition: str, *parameters: Any) -> list[Row]:
@@ -33,6 +34,18 @@ def rows_with_ids(query: Query, table: Table, ids: Sequence[str]) -> list[Row]:
         for batch in id_batches(ids)
         for row in rows_where(query, table, f"{key} in ({placeholders(batch)})", *batch)
     ]
+
+
+def count_rows(query: Query, resource: Resource, window: Window) -> int:
+    """How many records of a windowed resource are stored in a window, without those marked as deleted."""
+    time = resource.time_column
+    found = query(
+        f"select count(*) from {{dataset}}.{resource.table.name}"
+        f" where {time} >= %s and {time} < %s and deleted_at is null",
+        window.start,
+        window.end,
+    )
+    return int(found[0][0]) if found else 0
 
 
 def id_batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from places import Place
 
-    from gong_source.simulator import Tenant
+    from gong_source.simulator import Request, Tenant
 
 Row = dict[str, Any]
 ALL = "calls,call_details,call_content,transcripts"
@@ -291,3 +291,12 @@ def ask_again(place: Place) -> None:
     """As if the time had come at which the calls are due again."""
     for table in HEADERS:
         place.write(f"update gong.{table} set ask_again_at = asked_at where true")
+
+
+def is_question(request: Request) -> bool:
+    """Whether a request only finds out which time of a call the list with details uses: it asks for a millisecond."""
+    asked = request.body.get("filter", {}) if request.body else {}
+    if "fromDateTime" not in asked:
+        return False
+    start, end = (datetime.fromisoformat(asked[name]) for name in ("fromDateTime", "toDateTime"))
+    return (end - start).total_seconds() < 0.01

@@ -14,7 +14,7 @@ from gong_source import gong
 from gong_source.answers import AnswerReader
 from gong_source.api.client import Page
 from gong_source.api.responses import loads
-from gong_source.call_time import read_batch
+from gong_source.call_time import Rule, read_batch
 from gong_source.errors import ConfigurationError
 from gong_source.privacy import KEEP_ALL, KEPT_OF_PRIVATE, Privacy, _fields, read_columns
 from gong_source.resources import RESOURCES, TABLES
@@ -204,7 +204,7 @@ def page_of(*records: Any, name: str = "calls") -> Page:
 def tables_of(privacy: Privacy, resource: Resource, record: dict[str, Any]) -> dict[str, pa.Table]:
     """The tables of one record, read in the way in which runs read it."""
     if resource is CALLS:
-        return {"calls": read_batch(CALLS, [page_of(record)], DAY, None, privacy).table}
+        return {"calls": read_batch(CALLS, [page_of(record)], DAY, Rule(), privacy).table}
     if not resource.by_id:
         records = privacy.clean_records(resource, read_records(resource, [page_of(record, name=resource.name)]))
         return {resource.table.name: records.to_arrow(resource.table)}
@@ -515,8 +515,8 @@ def test_private_call_is_dropped_except_for_its_place() -> None:
     """The row stays for the counts; the other call of the page is untouched."""
     private = CALL | {"id": "6", "isPrivate": True, "more": "SECRET"}
     page = page_of(private, CALL | {"more": "x"})
-    batch = read_batch(CALLS, [page], DAY, None, Privacy(drops_private=True))
-    plain = read_batch(CALLS, [page], DAY, None).table.to_pylist()
+    batch = read_batch(CALLS, [page], DAY, Rule(), Privacy(drops_private=True))
+    plain = read_batch(CALLS, [page], DAY, Rule()).table.to_pylist()
     row, other = batch.table.to_pylist()
     assert row == {name: value if name in KEPT_OF_PRIVATE else None for name, value in plain[0].items()}
     assert {name for name, value in row.items() if value is not None} == set(KEPT_OF_PRIVATE)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from gong_source.api.client import Page
 from gong_source.api.responses import loads
-from gong_source.call_time import Ambiguous, Batch, page_times, read_batch
+from gong_source.call_time import Ambiguous, Batch, Rule, page_times, read_batch
 from gong_source.errors import RecordError
 from gong_source.resources import TABLES
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
-from gong_source.resources.calls import CALLS
+from gong_source.resources.calls import CALLS, CALLS_WITH_DETAILS
 from gong_source.resources.people import USERS
 from gong_source.rows import _encode_deep, arrow_schema, encode, read_records, to_table, with_load_id
 from gong_source.simulator import Call, Tenant
@@ -36,7 +36,7 @@ def page_of(*records: Any, raw: str | None = None) -> Page:
 
 def batch_of(*records: Any, raw: str | None = None, filed_by: Any = None) -> Batch:
     """The batch of one page of these records."""
-    return read_batch(CALLS, [page_of(*records, raw=raw)], DAY, filed_by)
+    return read_batch(CALLS, [page_of(*records, raw=raw)], DAY, Rule(others=filed_by))
 
 
 def row_of(raw: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -114,16 +114,16 @@ def test_page_of_nulls_keeps_its_types() -> None:
 def test_no_calls() -> None:
     """No page, and a page without calls, give a typed table without rows."""
     for pages in ([], [page_of()], [Page([], 0, None, "", "calls", b"")]):
-        batch = read_batch(CALLS, pages, DAY, None)
+        batch = read_batch(CALLS, pages, DAY, Rule())
 
         assert (batch.table.num_rows, batch.table.schema) == (0, arrow_schema(CALLS.table))
-        assert (batch.unmapped, batch.filed_by, batch.ambiguous) == (0, None, None)
+        assert (batch.unmapped, batch.learnt, batch.ambiguous) == (0, Rule(), ())
 
 
 def test_pages_stay_in_order() -> None:
     """Several pages become one table in the order received, also pages with unmapped fields."""
     pages = [page_of({"id": "3"}), page_of(), page_of({"id": "1", "new": 1.5}, {"id": 2}), page_of({"id": "9"})]
-    batch = read_batch(CALLS, pages, DAY, None)
+    batch = read_batch(CALLS, pages, DAY, Rule())
 
     assert batch.table.column("id").to_pylist() == ["3", "1", "2", "9"]
     assert [extra is not None for extra in batch.table.column("extra").to_pylist()] == [False, True, False, False]
@@ -527,7 +527,7 @@ def test_call_time_by_the_tenants_rule(direction: str | None, filed_by: Any, hou
 )
 def test_rule_is_learnt_at_the_edges(filed_by: Any, record: dict[str, Any], learnt: str | None) -> None:
     """A call with one time inside and one outside shows the tenant's rule; a conference does not."""
-    assert batch_of(record, filed_by=filed_by).filed_by == learnt
+    assert batch_of(record, filed_by=filed_by).learnt == Rule(others=learnt)
 
 
 def test_call_that_can_show_the_rule() -> None:
@@ -539,8 +539,50 @@ def test_call_that_can_show_the_rule() -> None:
         timed("Outbound", 13, 14, "4"),
     )
 
-    assert batch.filed_by is None
-    assert batch.ambiguous == Ambiguous("3", instant(11), instant(12))
+    assert batch.learnt == Rule()
+    assert batch.ambiguous == (Ambiguous("3", instant(11), instant(12)),)
+
+
+def with_details(*records: dict[str, Any], rule: Rule | None = None) -> Batch:
+    """The batch of one page of the list with details."""
+    served = [{"metaData": record} for record in records]
+    body = json.dumps({"calls": served}).encode()
+    page = Page(served, None, None, TRACE, "calls", body, fields_in="metaData")
+    return read_batch(CALLS_WITH_DETAILS, [page], DAY, rule or Rule())
+
+
+@pytest.mark.parametrize(
+    ("record", "learnt"),
+    [
+        (timed("Conference", 23, 25), Rule(conferences="scheduled")),
+        (timed("Conference", 25, 23), Rule(conferences="started")),
+        (timed("Outbound", 25, 23), Rule(others="started")),
+        (timed("Conference", 10, 11), Rule()),
+    ],
+)
+def test_list_with_details_shows_its_rule_for_conferences_too(record: dict[str, Any], learnt: Rule) -> None:
+    """Nothing is documented for that list, so its rule is learnt for both kinds of calls."""
+    assert with_details(record).learnt == learnt
+
+
+def test_calls_that_can_show_both_parts_of_the_rule() -> None:
+    """In the list with details, one call of each kind is named."""
+    batch = with_details(
+        timed("Outbound", 11, 12, "1"), timed("Conference", 9, 10, "2"), timed("Conference", 1, 2, "3")
+    )
+
+    assert batch.ambiguous == (
+        Ambiguous("2", instant(9), instant(10), "conferences"),
+        Ambiguous("1", instant(11), instant(12), "others"),
+    )
+
+
+@pytest.mark.parametrize(("conferences", "hour"), [(None, 10), ("scheduled", 10), ("started", 11)])
+def test_conference_in_the_list_with_details(conferences: Any, hour: float) -> None:
+    """Its call time follows from the rule learnt for conferences."""
+    (row,) = with_details(timed("Conference", 10, 11), rule=Rule(conferences=conferences)).table.to_pylist()
+
+    assert (row["id"], row["call_time"]) == ("1", instant(hour))
 
 
 @pytest.mark.parametrize("rule", ["documented", "scheduled"])
@@ -557,7 +599,7 @@ def test_call_time_is_gongs(rule: Any) -> None:
 
     assert len(listed) > 20
     assert batch.table.column("call_time").to_pylist() == [tenant.effective_time(call, rule) for call in listed]
-    assert batch.filed_by in {None, filed_by}
+    assert batch.learnt in {Rule(), Rule(others=filed_by)}
 
 
 # the rest

@@ -18,7 +18,7 @@ from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, calls_within, several_wi
 from gong_source import ConfigurationError, gong, status, sync
 from gong_source.api.endpoints import CALLS as CALLS_ENDPOINT
 from gong_source.api.fetch import Fetch
-from gong_source.call_time import Converter, page_times
+from gong_source.call_time import Converter, Rule, page_times
 from gong_source.connection import connect
 from gong_source.package import WindowPackage
 from gong_source.package_sources import chunk_source
@@ -145,7 +145,7 @@ def test_a_command_for_one_workspace_covers_nothing_for_all(
         time.sleep(0.05)
     # what a command for one workspace does to the state, which both find in the destination
     client = connect(settings_for(simulator, workspace_id=one))
-    converter = Converter(client, CALLS, "started")
+    converter = Converter(client, CALLS, Rule(others="started"))
     fetch = Fetch(client, CALLS_ENDPOINT, [Window(reached, now())], converter, page_times)
     own.run(chunk_source(WindowPackage(fetch, converter, mode="sync", watermark=reached), reached))
     fetch.close()

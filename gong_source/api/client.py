@@ -56,6 +56,7 @@ class Page:
 
     `total` is the number of records that the filter matches (None where Gong does not say), `cursor` the page cursor
     of the next page (None on the last page). `columns` is what a quick reader made of the records, if it could.
+    `fields_in` names the object that holds the own fields of each record.
     """
 
     records: Records
@@ -65,6 +66,15 @@ class Page:
     list_key: str
     body: bytes
     columns: Any = None
+    fields_in: str | None = None
+
+    def own_fields(self) -> Records:
+        """The own fields of each record, without the blocks around them."""
+        return _inside(self.records, self.fields_in)
+
+    def exact_fields(self) -> Records:
+        """The own fields of each record, with integers of any size."""
+        return _inside(self.exact_records(), self.fields_in)
 
     def exact_records(self) -> Records:
         """The records again, with integers of any size; the fast parser makes integers over 64 bits inexact."""
@@ -76,6 +86,13 @@ class Page:
             return self.records
         records: Records = answer[self.list_key]
         return records
+
+
+def _inside(records: Records, name: str | None) -> Records:
+    """The object of that name in each record; the record itself without a name, or if it is no object."""
+    if name is None:
+        return records
+    return [record.get(name) if type(record) is dict else record for record in records]
 
 
 def _finite(text: str) -> float | str:
@@ -141,7 +158,7 @@ class Client:
         Raises `ValueError` for a selection that the endpoint has no filter for, and for none where it has one.
         """
         page = self._read(endpoint, selection, cursor, priority, quick)
-        self.tenant.see(endpoint, page.records)
+        self.tenant.see(endpoint, page.own_fields())
         return page
 
     def _list_workspaces(self) -> Records:
@@ -175,6 +192,7 @@ class Client:
             endpoint.list_key,
             answer.body,
             answer.columns,
+            endpoint.fields_in,
         )
 
     def _inputs(

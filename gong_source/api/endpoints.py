@@ -15,8 +15,9 @@ class Endpoint:
     for a list that Gong only gives whole. `ids` names the filter by ids of calls; None if there is none. `workspace`
     names the filter by workspace; None if there is none.
 
-    `workspace_field` and `address_field` name the fields of a record that show which tenant it belongs to: the id of
-    its workspace, and an address in the tenant's Gong.
+    `fields_in` names the object inside a record that holds the record's own fields; None if they stand in the record
+    itself. `workspace_field` and `address_field` name those of them that show which tenant the record belongs to: the
+    id of its workspace, and an address in the tenant's Gong.
     """
 
     method: Literal["GET", "POST"]
@@ -27,6 +28,7 @@ class Endpoint:
     time: tuple[str, str] | None = None
     ids: str | None = None
     workspace: str | None = None
+    fields_in: str | None = None
     workspace_field: str | None = None
     address_field: str | None = None
 
@@ -54,6 +56,9 @@ EXTENSIVE_CALLS = Endpoint(
     time=("fromDateTime", "toDateTime"),
     ids="callIds",
     workspace="workspaceId",
+    fields_in="metaData",
+    workspace_field="workspaceId",
+    address_field="url",
 )
 TRANSCRIPTS = Endpoint(
     "POST",

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gong_source.api.client import with_restarts
-from gong_source.api.plan import Extent, Pace, Range, extent_of, too_large
+from gong_source.api.plan import LISTS, Extent, Pace, Range, extent_of, too_large
 from gong_source.api.transport import Usage
 from gong_source.errors import (
     GongError,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from gong_source.api.client import Client, Page
     from gong_source.api.endpoints import Endpoint
+    from gong_source.api.plan import Sizes
     from gong_source.windows import Window
 
 Part = TypeVar("Part")
@@ -39,12 +40,8 @@ Part = TypeVar("Part")
 _FIRST_NEEDED = 3
 # With fewer requests than this left, windows are fetched one at a time: two half-fetched windows are worth nothing.
 _FEW_REQUESTS = 150
-_MOST_IN_FLIGHT = 12
 # Beyond this many requests per second, parsing is the limit, and more windows in flight only cost memory.
 _FASTEST_USEFUL_RATE = 50.0
-# So many finished windows may wait for an earlier one, beside those in flight.
-_MOST_WAITING = 9
-_PAGES_PER_PART = 20
 # A window with a record that cannot be read is fetched again in so many pieces.
 _PIECES = 9
 # Errors that concern one window only; the window is left out. Any other error concerns every window.
@@ -94,7 +91,8 @@ class _Task(Generic[Part]):
 class Fetch(Generic[Part]):
     """An iterator of fetched windows that cover `ranges`, which are disjoint and in time order.
 
-    `convert` turns the next pages of a window into a part; it runs in a worker thread. `times_of` gives the call times
+    `convert` turns the next pages of a window into a part; it runs in a worker thread. `sizes` says how large windows
+    and parts are. `times_of` gives the call times
     on a page, a hint to where the records lie. A window that cannot be loaded is left out, with its error in
     `failures`; if a record is to blame, the window is cut first, so that little is left out. Any other error ends the
     fetch after the windows that were finished; it is left in `stopped_by`. While the iteration waits for a window,
@@ -109,6 +107,7 @@ class Fetch(Generic[Part]):
         convert: Callable[[Window, Sequence[Page]], Part],
         times_of: Callable[[Page], Sequence[datetime]],
         *,
+        sizes: Sizes = LISTS,
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.client = client
@@ -118,6 +117,7 @@ class Fetch(Generic[Part]):
         self._endpoint = endpoint
         self._convert = convert
         self._times_of = times_of
+        self._sizes = sizes
         self._items: list[Range | _Task[Part]] = [Range(window) for window in ranges]
         self._put_back: FetchedWindow[Part] | None = None
         self._ready: deque[_Task[Part]] = deque()
@@ -157,7 +157,7 @@ class Fetch(Generic[Part]):
         """How far the fetch is, counted or estimated."""
         with self._condition:
             parts = [(item.window.seconds, _records_in(item), getattr(item, "arrived", 0)) for item in self._items]
-            return extent_of(parts, self._handed_out, self._handed_out_seconds)
+            return extent_of(parts, self._handed_out, self._handed_out_seconds, self._sizes)
 
     def close(self) -> None:
         """Ends the fetch; its threads end as soon as the request that they wait for has ended."""
@@ -203,7 +203,7 @@ class Fetch(Generic[Part]):
                 return
             # Finished windows wait in memory until those before them are finished, so their number is bounded. The
             # first one is always started: all others wait for it.
-            if position > 0 and waiting >= _MOST_WAITING + to_run:
+            if position > 0 and waiting >= self._sizes.most_waiting + to_run:
                 return
             found = self._items[position]
             assert isinstance(found, Range)
@@ -221,13 +221,13 @@ class Fetch(Generic[Part]):
         if self._has_few_requests():
             return 1
         average = self._average_in_flight()
-        # Three times as many as needed: then there is always a request of an early window to send next.
-        return _FIRST_NEEDED if average is None else min(_MOST_IN_FLIGHT, math.ceil(3 * average))
+        sizes = self._sizes
+        return _FIRST_NEEDED if average is None else min(sizes.most_in_flight, math.ceil(sizes.ahead * average))
 
     def _least_in_flight(self) -> int:
         """How many requests have to be in flight at once to use the permitted rate."""
         average = self._average_in_flight()
-        return _FIRST_NEEDED if average is None else min(_MOST_IN_FLIGHT, math.ceil(average))
+        return _FIRST_NEEDED if average is None else min(self._sizes.most_in_flight, math.ceil(average))
 
     def _average_in_flight(self) -> float | None:
         """How many requests run at the same time at the permitted rate; None while the latency is unknown."""
@@ -245,7 +245,7 @@ class Fetch(Generic[Part]):
 
     def _pace(self) -> Pace:
         at_once = 1 if self._has_few_requests() else self._least_in_flight()
-        return Pace(at_once, self.client.transport.throttle.left())
+        return Pace(at_once, self.client.transport.throttle.left(), self._sizes)
 
     def _has_few_requests(self) -> bool:
         return self.client.transport.throttle.left() < _FEW_REQUESTS
@@ -304,7 +304,7 @@ class Fetch(Generic[Part]):
             task.arrived = fetched.records
             fetched.last_request_id = page.request_id
             pages.append(page)
-            if len(pages) == _PAGES_PER_PART:
+            if len(pages) == self._sizes.pages_per_part:
                 fetched.parts.append(self._convert(task.window, pages))
                 pages = []
             if self._closed:

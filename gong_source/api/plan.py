@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-# The last page of a window is half empty on average, so small windows waste requests. Large windows leave few to fetch
-# at once, need memory, and are lost whole in a crash.
-TARGET_RECORDS = 3800
 RECORDS_PER_PAGE = 100
-_SMALLEST_TARGET_RECORDS = 800
-_SPLIT_ABOVE_RECORDS = 4200
 # Records within this time are fetched in one window, up to this number of records.
 _DENSEST_SECONDS = 2.0
 _MOST_RECORDS_AT_ONCE = 20_000
@@ -30,11 +25,40 @@ _BURST = 16.0
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large windows and their parts are.
+
+    The last page of a window is half empty on average, so small windows waste requests. Large windows leave few to
+    fetch at once, need memory, and are lost whole in a crash. A window is planned for `target` records (at the end of a
+    fetch for fewer, but at least `smallest_target`), and is cut if it has more than `split_above`. `pages_per_part` of
+    its pages are converted together. Beside the windows in flight, `most_waiting` finished ones may wait for an earlier
+    one. At most `most_in_flight` are in flight; else `ahead` times as many as the permitted rate needs, so that there
+    is always a request of an early window to send next.
+    """
+
+    target: float = 3800
+    smallest_target: float = 800
+    split_above: float = 4200
+    pages_per_part: int = 20
+    most_waiting: int = 9
+    ahead: float = 3.0
+    most_in_flight: int = 12
+
+
+LISTS = Sizes()
+# A call with all that Gong made of it takes some 50 KB, so few of them may wait.
+WITH_CONTENT = Sizes(
+    target=1200, smallest_target=600, split_above=1500, pages_per_part=1, most_waiting=1, ahead=1.5, most_in_flight=5
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """What a plan has to fit: `at_once` windows in flight use the permitted rate, and `requests_left` are allowed."""
 
     at_once: int
     requests_left: float
+    sizes: Sizes = LISTS
 
     @property
     def affordable_records(self) -> float:
@@ -44,7 +68,7 @@ class Pace:
     @property
     def most_records(self) -> float:
         """A window with more records than this is cut."""
-        return min(_SPLIT_ABOVE_RECORDS, max(RECORDS_PER_PAGE, self.affordable_records))
+        return min(self.sizes.split_above, max(RECORDS_PER_PAGE, self.affordable_records))
 
 
 @dataclass(eq=False, slots=True)
@@ -68,8 +92,8 @@ class Range:
         if self.records is None:
             return self.window, None
         # Smaller windows towards the end, so that the last windows in flight end together.
-        target = max(_SMALLEST_TARGET_RECORDS, records_to_come / (1.5 * pace.at_once))
-        target = min(target, TARGET_RECORDS)
+        target = max(pace.sizes.smallest_target, records_to_come / (1.5 * pace.at_once))
+        target = min(target, pace.sizes.target)
         if target > pace.affordable_records:  # half of that, as a window may have twice the records expected
             target = max(1.0, pace.affordable_records / 2)
         density = max(self.density, self.records / self.window.seconds)
@@ -93,9 +117,9 @@ class Range:
             self.density = total / taken.seconds
 
 
-def pages_for(records: float) -> float:
+def pages_for(records: float, sizes: Sizes = LISTS) -> float:
     """About how many pages so many records take: the last page of each window is half empty on average."""
-    return records / RECORDS_PER_PAGE + math.ceil(records / TARGET_RECORDS) / 2
+    return records / RECORDS_PER_PAGE + math.ceil(records / sizes.target) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +136,9 @@ class Extent:
     exact: bool
 
 
-def extent_of(parts: Sequence[tuple[float, float | None, int]], handed_out: int, handed_out_seconds: float) -> Extent:
+def extent_of(
+    parts: Sequence[tuple[float, float | None, int]], handed_out: int, handed_out_seconds: float, sizes: Sizes = LISTS
+) -> Extent:
     """The extent of a fetch that has handed out so many records, from so many seconds of time.
 
     Each of the other parts has its seconds, its records (None while Gong has not counted them), and how many of them
@@ -126,7 +152,7 @@ def extent_of(parts: Sequence[tuple[float, float | None, int]], handed_out: int,
         return Extent(arrived, None, None, exact=False)
     density = counted / counted_seconds if counted_seconds else 0.0
     left = [max(0.0, (density * seconds if records is None else records) - here) for seconds, records, here in parts]
-    return Extent(arrived, round(sum(left)), sum(map(pages_for, left)), exact=exact)
+    return Extent(arrived, round(sum(left)), sum(pages_for(records, sizes) for records in left), exact=exact)
 
 
 def too_large(window: Window, total: int, times: Sequence[datetime], pace: Pace) -> Range | None:
@@ -148,7 +174,9 @@ def too_large(window: Window, total: int, times: Sequence[datetime], pace: Pace)
     if occupied <= _DENSEST_SECONDS:
         return None
     average, begins_at = total / occupied, first if ascending else None
-    if pace.affordable_records < _SMALLEST_TARGET_RECORDS:  # a window with more records than expected is worth nothing
+    if (
+        pace.affordable_records < pace.sizes.smallest_target
+    ):  # a window with more records than expected is worth nothing
         average = max(here, average) if ascending else 2 * average
     elif here > _BURST * average:
         average, begins_at = here, first if ascending else seconds_after(last, -total / here)

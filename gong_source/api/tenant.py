@@ -69,7 +69,7 @@ class TenantCheck:
         }
 
     def see(self, endpoint: Endpoint, records: Sequence[Any]) -> None:
-        """Takes in the records of a page; raises `WrongTenant` if they belong to another tenant than the dataset."""
+        """Takes in the own fields of the records of a page; raises `WrongTenant` if they are another tenant's."""
         if self._is_known(endpoint, records):
             return
         found = identity_of(endpoint, records)

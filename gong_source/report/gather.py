@@ -164,7 +164,7 @@ def gather(warehouse: Warehouse, settings: GongSettings) -> Facts:
             runs=_runs(warehouse),
             verifications=verifications[:_VERIFICATIONS_SHOWN],
             snapshot_hours=settings.snapshot_hours,
-            activity=_activity(warehouse, settings.time_zone) if CALLS in settings.chosen else None,
+            activity=_activity(warehouse, settings.time_zone) if CALLS.name in settings.resources else None,
         )
 
 

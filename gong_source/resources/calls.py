@@ -1,4 +1,6 @@
-"""Calls: what GET /v2/calls lists."""
+"""Calls: what GET /v2/calls lists, and the list with details too."""
+
+from dataclasses import replace
 
 from gong_source.api import endpoints
 from gong_source.resources.declare import Column, Instants, Resource, Table
@@ -57,4 +59,14 @@ CALLS = Resource(
     select=Instants(),
     table=_TABLE,
     record_bytes=600,
+)
+
+# Where details or content are loaded too, the list that has them lists the calls as well. What its filter compares is
+# only known to be a start time.
+CALLS_WITH_DETAILS = replace(
+    CALLS,
+    endpoint=endpoints.EXTENSIVE_CALLS,
+    scope="api:calls:read:extensive",
+    select=Instants(conferences=None),
+    instead_of=CALLS,
 )

@@ -109,8 +109,9 @@ class Instants:
     """Gong lists the records of a time range. It compares the range with one of two times of each record.
 
     The two times are in the columns `scheduled` and `started`. The column `column` holds the one that Gong compares:
-    the call time. If the column `direction` has the value `conference_value`, that is the scheduled time. For other
-    records there is no fixed rule: the answers of the tenant show which time Gong compares.
+    the call time. For records whose column `direction` has the value `conference_value`, `conferences` says which time
+    that is. For other records, and where `conferences` is None, there is no fixed rule: the answers of the tenant show
+    which time Gong compares.
     """
 
     column: str = "call_time"
@@ -118,6 +119,7 @@ class Instants:
     started: str = "started"
     direction: str = "direction"
     conference_value: str = "Conference"
+    conferences: Literal["scheduled", "started"] | None = "scheduled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,8 @@ class Resource:
     `singular` and `plural` are the words for its records in messages. `scope` is the permission in Gong that the access
     key needs. `table` holds one row for each record, `children` the elements of the lists inside it. `history` is None
     if only the current values are kept. `record_bytes` is about what Gong sends for a record.
+
+    `instead_of` is the same resource read from another endpoint, for a key that lacks the scope of this one.
     """
 
     name: str
@@ -180,6 +184,7 @@ class Resource:
     history: History | None = None
     children: tuple[Table, ...] = ()
     record_bytes: int = 1000
+    instead_of: Resource | None = None
 
     @property
     def windowed(self) -> bool:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gong_source.api.by_id import MOST_IDS
-from gong_source.api.plan import RECORDS_PER_PAGE, TARGET_RECORDS
+from gong_source.api.plan import LISTS, RECORDS_PER_PAGE, WITH_CONTENT
 from gong_source.connection import connect
 from gong_source.due import Scope, due_calls
-from gong_source.errors import ConfigurationError
+from gong_source.errors import ConfigurationError, MissingScope
 from gong_source.package import known_tenant
 from gong_source.resources import RESOURCES
-from gong_source.runs.load import load_windows
-from gong_source.runs.load_by_id import load_due, scope_of, sharing
-from gong_source.runs.results import LoadResult, ResourceResult, as_json
+from gong_source.runs.load_by_id import hide_private, load_due, scope_of, sharing
+from gong_source.runs.load_content import WindowLoad
+from gong_source.runs.results import LoadResult, add_results, as_json
 from gong_source.runs.run import open_run
 from gong_source.settings import resolve_settings
 from gong_source.warehouse.ledger import read_ledger
@@ -23,11 +23,13 @@ from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, subtract, union
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from gong_source.api.client import Client
     from gong_source.resources.declare import Resource
+    from gong_source.runs.results import ResourceResult
     from gong_source.runs.run import Control, Run
     from gong_source.settings import GongSettings
     from gong_source.warehouse.ledger import Ledger
@@ -58,8 +60,10 @@ def backfill(
         result = LoadResult("backfill", notes=run.notes)
         run.results.append(result)
         for members in sharing(resources):
-            parts = _backfill_resources(run, members, asked, refresh=refresh)
-            result.resources |= parts
+            if all(name in result.resources and result.resources[name].status == "failed" for name in _names(members)):
+                continue
+            parts = _backfill_resources(run, members, asked, refresh=refresh, read=set(result.resources))
+            add_results(result.resources, parts)
             if any(part.ends_run for part in parts.values()):
                 break
         result.conclude(run.client.transport.usage, run.seconds)
@@ -67,20 +71,37 @@ def backfill(
 
 
 def _backfill_resources(
-    run: Run, members: Sequence[Resource], asked: Window, *, refresh: bool
+    run: Run, members: Sequence[Resource], asked: Window, *, refresh: bool, read: AbstractSet[str]
 ) -> dict[str, ResourceResult]:
+    """Loads resources that share requests; `read` are those that have been read with the list of calls."""
     resource = members[0]
     if resource.by_id:
-        moment = None if refresh else now()
+        was_read = read >= _names(members)
+        moment = None if refresh and not was_read else now()
         with run.warehouse.connected():
             calls = due_calls(run.warehouse.query, members, scope_of(run, asked), moment)
         return load_due(run, members, mode="backfill", calls=calls)
-    ranges = [asked] if refresh else missing(run.ledger(resource), asked, run.settings.lookback_days)
+    results = _backfill_windows(run, resource, asked, refresh=refresh)
+    if results[resource.name].missing_scope and resource.instead_of is not None:
+        results |= _backfill_windows(run, resource.instead_of, asked, refresh=refresh)
+    hide_private(run)
+    return results
+
+
+def _names(resources: Sequence[Resource]) -> set[str]:
+    return {resource.name for resource in resources}
+
+
+def _backfill_windows(run: Run, resource: Resource, asked: Window, *, refresh: bool) -> dict[str, ResourceResult]:
+    moment, ledger = now(), run.ledger(resource)
+    ranges = ledger.widened([asked], moment) if refresh else missing(ledger, asked, run.settings.lookback_days)
     if not ranges:
         run.note(f"{resource.name}: {asked} is loaded already; --refresh loads it again")
-    part = ResourceResult(resource.name, ranges)
-    load_windows(run, resource, part, mode="backfill")
-    return {resource.name: part}
+    load = WindowLoad(run, resource, ranges, mode="backfill", moment=moment, refresh=refresh)
+    results = load.recent()
+    if results[resource.name].status != "failed" and not results[resource.name].ends_run:
+        add_results(results, load.older())
+    return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +145,18 @@ def plan_backfill(
         known, dataset = known_tenant(warehouse.query), warehouse.dataset
     client = connect(settings)
     client.expect(known, dataset)
-    days = settings.lookback_days
-    ranges = {name: [asked] if refresh else missing(ledger, asked, days) for name, ledger in ledgers.items()}
     try:
-        totals = {resource.name: _totals(client, resource, ranges[resource.name]) for resource in resources}
+        counted = [_count(client, one, ledgers[one.name], asked, settings, refresh=refresh) for one in resources]
         rate = client.transport.throttle.requests_per_second
     finally:
         client.transport.close()
-    windows, requests = _cost([total for found in totals.values() for total in found])
-    records = {name: sum(found) for name, found in totals.items()}
-    requests += _requests_by_id(by_id, records, refresh=refresh)
+    costs = [_cost(found, chosen, resource) for resource, _, found in counted]
+    windows, requests = sum(cost[0] for cost in costs), sum(cost[1] for cost in costs)
+    records = {resource.name: sum(found) for resource, _, found in counted}
+    with_list = _with_list([resource for resource, *_ in counted], chosen)
+    requests += _requests_by_id(by_id, records, with_list, refresh=refresh)
     return Plan(
-        ranges=ranges,
+        ranges={resource.name: ranges for resource, ranges, _ in counted},
         records=records,
         windows=windows,
         requests=requests,
@@ -146,20 +167,48 @@ def plan_backfill(
     )
 
 
-def _requests_by_id(by_id: Sequence[tuple[list[Resource], int]], records: dict[str, int], *, refresh: bool) -> int:
-    """How many requests name calls, and adds their number to `records`."""
+def _requests_by_id(
+    by_id: Sequence[tuple[list[Resource], int]], records: dict[str, int], with_list: Collection[str], *, refresh: bool
+) -> int:
+    """How many requests name calls, and adds their number to `records`.
+
+    The resources `with_list` come with the list of calls, so that only stored calls are named.
+    """
     requests = 0
     for members, stored in by_id:
         listed = records.get("calls", 0)  # the backfill loads them first; they are due then
         due = max(stored, listed) if refresh else stored + listed
-        requests += math.ceil(due / MOST_IDS)
+        named = max(0, due - listed) if members[0].name in with_list else due
+        requests += math.ceil(named / MOST_IDS)
         records |= {member.name: due for member in members}
     return requests
 
 
-def _cost(counts: Sequence[int]) -> tuple[int, int]:
-    """How many windows and requests ranges with so many records take."""
-    windows = sum(max(1, math.ceil(total / TARGET_RECORDS)) for total in counts)
+def _count(
+    client: Client, resource: Resource, ledger: Ledger, asked: Window, settings: GongSettings, *, refresh: bool
+) -> tuple[Resource, list[Window], list[int]]:
+    """The resource as the key may list it, the ranges to load, and Gong's counts of them."""
+    own = ledger.of(resource)
+    ranges = own.widened([asked], now()) if refresh else missing(own, asked, settings.lookback_days)
+    try:
+        return resource, ranges, _totals(client, resource, ranges)
+    except MissingScope:
+        if resource.instead_of is None:
+            raise
+        return _count(client, resource.instead_of, ledger, asked, settings, refresh=refresh)
+
+
+def _with_list(listed: Sequence[Resource], chosen: Sequence[Resource]) -> set[str]:
+    """The names of the resources that are read from the same list as the calls."""
+    lists = {str(resource.endpoint) for resource in listed}
+    return {resource.name for resource in chosen if resource.by_id and str(resource.endpoint) in lists}
+
+
+def _cost(counts: Sequence[int], chosen: Sequence[Resource], resource: Resource) -> tuple[int, int]:
+    """How many windows and requests ranges of a resource with so many records take."""
+    with_content = any(other.by_id and other.endpoint == resource.endpoint for other in chosen)
+    target = (WITH_CONTENT if with_content else LISTS).target
+    windows = sum(max(1, math.ceil(total / target)) for total in counts)
     # The last page of a window is half empty on average.
     return windows, sum(max(1, math.ceil(total / RECORDS_PER_PAGE)) for total in counts) + windows // 2
 
@@ -172,8 +221,10 @@ def _totals(client: Client, resource: Resource, ranges: list[Window]) -> list[in
 
 def missing(ledger: Ledger, asked: Window, lookback_days: float) -> list[Window]:
     """What of `asked` has not been fetched, or was unsettled when it was, lately."""
-    unsettled = ledger.unsettled_since(days_before(now(), lookback_days))
-    return union([*subtract([asked], ledger.covered), *intersect(unsettled, [asked])])
+    moment = now()
+    unsettled = ledger.unsettled_since(days_before(moment, lookback_days))
+    wanted = union([*subtract([asked], ledger.covered), *intersect(unsettled, [asked])])
+    return ledger.widened(wanted, moment)
 
 
 def _asked(start: datetime, end: datetime) -> Window:

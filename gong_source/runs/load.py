@@ -6,10 +6,12 @@ A run that dies loses at most the chunk that it was working on.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gong_source.api.fetch import Fetch, FetchedWindow
-from gong_source.call_time import Batch, Converter, page_times
+from gong_source.call_time import Batch, Converter
+from gong_source.content_rows import describe_losses
 from gong_source.deletions import refusal
 from gong_source.errors import (
     AccessDenied,
@@ -23,7 +25,7 @@ from gong_source.errors import (
     RunStopped,
     WrongTenant,
 )
-from gong_source.package import WindowPackage
+from gong_source.package import WindowPackage, rule_known
 from gong_source.package_sources import chunk_source, snapshot_source
 from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
 from gong_source.runs.results import Progress, ResourceResult, Verification
@@ -31,12 +33,14 @@ from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import last_snapshot
-from gong_source.windows import hours_after
+from gong_source.window_content import WindowContent, fetch_windows
+from gong_source.windows import Window, hours_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from gong_source.content_rows import ContentRows
     from gong_source.resources.declare import Resource
     from gong_source.runs.run import Run
     from gong_source.warehouse.warehouse import Warehouse
@@ -50,6 +54,9 @@ if TYPE_CHECKING:
 _RECORDS_PER_CHUNK = 110_000
 _BYTES_PER_CHUNK = 36_000_000
 _SECONDS_PER_CHUNK = 120.0
+# A chunk with many tables costs seconds on BigQuery.
+_CALLS_PER_CHUNK = 20_000
+_BYTES_PER_CHUNK_WITH_CONTENT = 300_000_000
 # The first load makes these tables too, so that queries and views can rely on them.
 BEGUN_EMPTY = (ARRIVALS, RUNS, VERIFICATIONS)
 
@@ -80,72 +87,114 @@ def load_windows(
     *,
     mode: str,
     watermark: datetime | None = None,
+    covered: Sequence[Window] = (),
+    contents: Mapping[Resource, ResourceResult] | None = None,
     load_if: LoadIf | None = None,
 ) -> None:
     """Fetches `result.ranges` (disjoint, in time order) and loads the records, chunk by chunk; fills in `result`.
 
-    Windows that `load_if` does not pick are fetched and not loaded.
+    Windows that `load_if` does not pick are fetched and not loaded. `contents` are the results of the resources whose
+    content is loaded with the records, from the same requests.
 
     `watermark` is the time up to which everything is loaded. The load moves it on, also over windows that earlier runs
-    loaded. With None it stays where it is. If fetching ends with an error, a used-up
-    quota or a stop, what was fetched before is loaded, and `result` says why it ended. Raises `WrongTenant`, and
-    `DestinationFailed` if the warehouse fails.
+    loaded, and over `covered`, what this run has loaded before. With None it stays where it is. If fetching ends with
+    an error, a used-up quota or a stop, what was fetched before is loaded, and `result` says why it ended. Raises
+    `WrongTenant`, and `DestinationFailed` if the warehouse fails.
     """
     if not result.ranges:
         return
-    warehouse, client = run.warehouse, run.client
+    warehouse, contents = run.warehouse, contents or {}
     state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get(resource.name, {})
-    converter = Converter(client, resource, state.get("filed_by"), run.settings.privacy)
-    fetch = _SelectedFetch(client, resource.endpoint, result.ranges, converter, page_times)
+    rule, private = rule_known(state, resource), run.settings.private_calls == "keep"
+    converter = Converter(run.client, resource, rule, run.settings.privacy, members=list(contents), private=private)
+    fetch = fetch_windows(_SelectedFetch, run.client, converter, result.ranges)
     fetch.load_if = load_if
     try:
-        load_ids = _load_chunks(run, result, fetch, converter, mode, watermark)
+        load_ids = _load_chunks(run, result, fetch, _Terms(converter, mode, watermark, covered, contents))
     finally:
         fetch.close()
     with warehouse.connected():
         record_arrivals(warehouse, resource, load_ids)
         result.changed = _rows_changed(warehouse, resource, load_ids)
+    for part in contents.values():
+        take_refusal(part)
     _set_status(fetch, result)
 
 
-def _load_chunks(
-    run: Run, result: ResourceResult, fetch: _SelectedFetch, converter: Converter, mode: str, watermark: datetime | None
-) -> list[str]:
+@dataclass(slots=True)
+class _Terms:
+    """What the chunks of a load have in common; the fields are those of `load_windows`."""
+
+    converter: Converter
+    mode: str
+    watermark: datetime | None
+    covered: Sequence[Window]
+    contents: Mapping[Resource, ResourceResult]
+
+
+def _load_chunks(run: Run, result: ResourceResult, fetch: _SelectedFetch, terms: _Terms) -> list[str]:
     """Loads the fetch to its end and returns the load ids; counts each chunk in `result` once it is loaded."""
     report = fetch.on_skipped = _reporter(run, result, fetch)
-    ledger = run.ledger(converter.resource)
-    start = watermark if watermark is not None else result.ranges[0].start
-    result.watermark = None if watermark is None else ledger.watermark
+    start = terms.watermark if terms.watermark is not None else result.ranges[0].start
+    result.watermark = None if terms.watermark is None else run.ledger(terms.converter.resource).watermark
     load_ids: list[str] = []
     while (fetched := next(fetch, None)) is not None:
         fetch.put_back(fetched)
-        package = WindowPackage(
-            fetch,
-            converter,
-            mode=mode,
-            watermark=watermark,
-            covered=ledger.covered,
-            empty_tables=BEGUN_EMPTY,
-            query=run.warehouse.query,
-            compared=[] if mode == "repair" else ledger.covered,  # a repair compares by itself
-            max_deleted_share=run.settings.max_deleted_share,
-            max_records=_RECORDS_PER_CHUNK,
-            max_bytes=_BYTES_PER_CHUNK,
-            max_seconds=_SECONDS_PER_CHUNK,
-            on_window=report,
-        )
+        package = _package(run, fetch, terms, report)
         load_ids += run.warehouse.load(chunk_source(package, start))
-        result.watermark = watermark = package.watermark
-        result.received += package.records
-        result.windows += len(package.ledger_rows)
-        result.unmapped += package.unmapped
-        result.unsettled += package.unsettled
-        if package.missing.rows:
-            result.marked_deleted += len(package.missing.rows)
-            apply_policy(run.warehouse, package.resource, run.settings.deleted_calls)
-        if package.missing.refused:
-            result.refusal = refusal(package.resource, package.missing.missing, package.missing.stored)
+        result.watermark = terms.watermark = package.watermark
+        _count(run, result, package)
+        if package.content is not None:
+            for member, part in terms.contents.items():
+                count_content(part, len(package.content.asked), package.content.rows, member)
     return load_ids
+
+
+def _package(run: Run, fetch: _SelectedFetch, terms: _Terms, report: Report) -> WindowPackage:
+    """The next chunk of a fetch."""
+    query, settings, members = run.warehouse.query, run.settings, terms.converter.members
+    ledger, share = run.ledger(terms.converter.resource), settings.max_deleted_share
+    return WindowPackage(
+        fetch,
+        terms.converter,
+        mode=terms.mode,
+        watermark=terms.watermark,
+        covered=[*ledger.covered, *terms.covered],
+        empty_tables=BEGUN_EMPTY,
+        content=WindowContent(members, query, share, settings.privacy) if members else None,
+        query=query,
+        compared=[] if terms.mode == "repair" else ledger.comparable,  # a repair compares by itself
+        max_deleted_share=share,
+        max_records=_CALLS_PER_CHUNK if members else _RECORDS_PER_CHUNK,
+        max_bytes=_BYTES_PER_CHUNK_WITH_CONTENT if members else _BYTES_PER_CHUNK,
+        max_seconds=_SECONDS_PER_CHUNK,
+        on_window=report,
+    )
+
+
+def _count(run: Run, result: ResourceResult, package: WindowPackage) -> None:
+    """Counts a chunk that has been loaded."""
+    result.received += package.records
+    result.windows += len(package.ledger_rows)
+    result.loaded += [Window(row["window_start"], row["window_end"]) for row in package.ledger_rows]
+    result.unmapped += package.unmapped
+    result.unsettled += package.unsettled
+    if package.missing.rows:
+        result.marked_deleted += len(package.missing.rows)
+        apply_policy(run.warehouse, package.resource, run.settings.deleted_calls)
+    if package.missing.refused:
+        result.refusal = refusal(package.resource, package.missing.missing, package.missing.stored)
+
+
+def count_content(result: ResourceResult, asked: int, rows: ContentRows, resource: Resource) -> None:
+    """Adds what a chunk has loaded of a resource."""
+    result.asked += asked
+    result.received += rows.found[resource.name]
+    result.changed += rows.changed[resource.name]
+    result.unmapped += rows.unmapped[resource.name]
+    if rows.losses[resource.name]:
+        result.losses.update(rows.losses[resource.name])
+        result.refusal = describe_losses(result.losses)
 
 
 def _reporter(run: Run, result: ResourceResult, fetch: _SelectedFetch) -> Report:
@@ -215,6 +264,11 @@ def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
         # A run that loads nothing has failed. With `load_if`, there may be nothing to load.
         result.status = "failed" if not result.windows and fetch.load_if is None else "incomplete"
         result.message = f"{failed} of {all_windows} windows could not be loaded. The first: {result.failures[0]}"
+    take_refusal(result)
+
+
+def take_refusal(result: ResourceResult) -> None:
+    """A refusal makes the result incomplete, and is part of its message."""
     if result.refusal:
         result.status = "incomplete" if result.status == "done" else result.status
         result.message = f"{result.message}; {result.refusal}" if result.message else result.refusal
@@ -234,6 +288,7 @@ def record_ending(result: ResourceResult | Verification, cause: GongError) -> No
             True,
         )
     elif isinstance(cause, MissingScope):
+        result.missing_scope = cause
         done = "loaded" if isinstance(result, ResourceResult) else "verified"
         result.message = f"{result.resource} is not {done}: {cause}"
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from gong_source.answers import AnswerReader, request_for
 from gong_source.api.by_id import MOST_IDS, FetchByIds
 from gong_source.call_package import CallPackage
-from gong_source.content_rows import ContentRows, describe_losses
+from gong_source.content_rows import ContentRows
 from gong_source.due import Scope, due_calls, hidden_calls
 from gong_source.errors import GongError, WrongTenant
 from gong_source.package_sources import calls_source
 from gong_source.resources import RESOURCES
-from gong_source.runs.load import BEGUN_EMPTY, record_ending
+from gong_source.runs.load import BEGUN_EMPTY, count_content, record_ending, take_refusal
 from gong_source.runs.results import Progress, ResourceResult
 from gong_source.warehouse.deleted import mark_private
 from gong_source.windows import now
@@ -42,8 +41,9 @@ def sharing(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
     for resource in resources:
         if resource.name in seen:
             continue
-        group = [other for other in resources if other.by_id and other.endpoint == resource.endpoint]
-        yield group if resource.by_id else [resource]
+        others = [other for other in resources if other.by_id and other.endpoint == resource.endpoint]
+        group = others if resource.by_id else [resource]
+        yield group
         seen |= {other.name for other in group}
 
 
@@ -123,7 +123,6 @@ def _load_chunks(
     """Loads the answers to their end; counts each chunk in `results` once it is loaded."""
     report = _reporter(run, members[0], answers, len(due))
     asked = 0
-    losses: dict[str, Counter[str]] = defaultdict(Counter)
     at_least_once = True  # the tables have to exist
     while (answer := next(answers, None)) is not None or at_least_once:
         at_least_once = False
@@ -144,18 +143,8 @@ def _load_chunks(
         )
         run.warehouse.load(calls_source(package))
         asked += package.asked
-        for name, result in results.items():
-            _count(result, package.asked, rows)
-            losses[name].update(rows.losses[name])
-            result.refusal = describe_losses(losses[name]) if losses[name] else None
-
-
-def _count(result: ResourceResult, asked: int, rows: ContentRows) -> None:
-    """Adds what a chunk has loaded."""
-    result.asked += asked
-    result.received += rows.found[result.resource]
-    result.changed += rows.changed[result.resource]
-    result.unmapped += rows.unmapped[result.resource]
+        for member in members:
+            count_content(results[member.name], package.asked, rows, member)
 
 
 def _reporter(run: Run, resource: Resource, answers: FetchByIds[list[Content]], total: int) -> Callable[[int], None]:
@@ -200,6 +189,4 @@ def _set_status(answers: FetchByIds[list[Content]], result: ResourceResult) -> N
         number = sum(len(ids) for ids, _ in answers.failures)
         what = "1 call could" if number == 1 else f"{number:,} calls could"
         result.status, result.message = "incomplete", f"{what} not be loaded. The first: {result.failures[0]}"
-    if result.refusal:
-        result.status = "incomplete" if result.status == "done" else result.status
-        result.message = f"{result.message}; {result.refusal}" if result.message else result.refusal
+    take_refusal(result)

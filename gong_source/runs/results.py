@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,15 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from gong_source.windows import Window, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gong_source.api.transport import Usage
+    from gong_source.errors import MissingScope
 
 Status = Literal["done", "incomplete", "failed", "paused"]
 Outcome = Literal["clean", "repaired", "differs", "refused", "paused", "failed"]
 WindowOutcome = Literal["differs", "repaired", "refused", "unsettled"]
 Count = Literal["missing", "changed", "surplus", "unsettled"]
 COUNTS: tuple[Count, ...] = ("missing", "changed", "surplus", "unsettled")
+# Fields with this are for the run alone.
+_NOT_SHOWN: Mapping[str, bool] = {"shown": False}
 # From good to bad: the worst of the parts is that of the whole.
 _STATUSES: tuple[Status, ...] = ("done", "incomplete", "failed", "paused")
 _OUTCOMES: tuple[Outcome, ...] = ("clean", "repaired", "differs", "refused", "paused", "failed")
@@ -28,7 +32,8 @@ def as_json(value: Any) -> Any:
     if isinstance(value, Window):
         return [iso(value.start), iso(value.end)]
     if is_dataclass(value):
-        return {each.name: as_json(getattr(value, each.name)) for each in fields(value)}
+        shown = [each.name for each in fields(value) if each.metadata != _NOT_SHOWN]
+        return {name: as_json(getattr(value, name)) for name in shown}
     if isinstance(value, dict):
         return {name: as_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -77,13 +82,14 @@ class Ending:
     """How a run ended, or its work on one resource.
 
     `status` says whether it finished, `message` why not, and `retry_at` when to run again (None: at once).
-    `interrupted` says that somebody stopped the run.
+    `interrupted` says that somebody stopped the run. `missing_scope` is the error if the key lacks the scope.
     """
 
     status: Status = "done"
     message: str | None = None
     retry_at: datetime | None = None
     interrupted: bool = False
+    missing_scope: MissingScope | None = field(default=None, metadata=_NOT_SHOWN)
 
     def take_over(self, parts: Sequence[Ending]) -> None:
         """Ends as the worst of `parts` did, with the messages of all."""
@@ -91,6 +97,7 @@ class Ending:
         self.message = "; ".join(part.message for part in parts if part.message) or None
         self.retry_at = next((part.retry_at for part in parts if part.retry_at), None)
         self.interrupted = any(part.interrupted for part in parts)
+        self.missing_scope = next((part.missing_scope for part in parts if part.missing_scope), None)
 
 
 @dataclass(slots=True)
@@ -99,8 +106,9 @@ class ResourceResult(Ending):
 
     `ends_run` says that the reason for an early end concerns all resources. `refusal` says why no record was marked as
     deleted although some are missing in Gong, or why content was kept that Gong no longer has. `asked` is the number of
-    calls that were requested by id; with `nothing_due`, no call was due. `not_due_until` is set if the
-    last snapshot is recent enough, so that nothing was read.
+    calls whose content was requested; with `nothing_due`, no call was due. `not_due_until` is set if the
+    last snapshot is recent enough, so that nothing was read. `loaded` are the windows that were loaded. `losses`
+    counts, by name, the calls that have lost something that was kept.
     """
 
     resource: str
@@ -118,6 +126,8 @@ class ResourceResult(Ending):
     failures: list[str] = field(default_factory=list)
     watermark: datetime | None = None
     not_due_until: datetime | None = None
+    loaded: list[Window] = field(default_factory=list, metadata=_NOT_SHOWN)
+    losses: Counter[str] = field(default_factory=Counter, metadata=_NOT_SHOWN)
 
     def add(self, later: ResourceResult) -> None:
         """Takes in what a later part of the run did with the same resource."""
@@ -130,6 +140,21 @@ class ResourceResult(Ending):
         self.unmapped += later.unmapped
         self.failures += later.failures
         self.refusal = later.refusal or self.refusal
+        self.ranges = [*self.ranges, *later.ranges]
+        self.windows += later.windows
+        self.loaded += later.loaded
+        self.marked_deleted += later.marked_deleted
+        self.unsettled += later.unsettled
+        self.watermark = later.watermark or self.watermark
+
+
+def add_results(results: dict[str, ResourceResult], later: Mapping[str, ResourceResult]) -> None:
+    """Takes what a later part of a run did into `results`."""
+    for name, part in later.items():
+        if name in results:
+            results[name].add(part)
+        else:
+            results[name] = part
 
 
 @dataclass(slots=True)

@@ -66,8 +66,12 @@ class Run:
         return time.monotonic() - self.began
 
     def ledger(self, resource: Resource) -> Ledger:
-        """The ledger of a windowed resource, as the run found it."""
-        return self.ledgers[resource.name]
+        """The ledger of a windowed resource, as the run found it, as it counts for its endpoint."""
+        return self.ledgers[resource.name].of(resource)
+
+    def listed_as(self, resource: Resource) -> Resource:
+        """The resource as it was listed last: from this endpoint, or from the one for keys that lack its scope."""
+        return self.ledgers[resource.name].listed_as(resource) if resource.windowed else resource
 
     def note(self, text: str) -> None:
         """Gives a remark to the caller, and keeps it for the result."""

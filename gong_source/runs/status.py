@@ -165,6 +165,7 @@ def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) ->
         mode = "snapshot" if last else None
         return ResourceStatus(resource.name, int(rows), int(deleted), last, mode, verified, last, _age(last))
     ledger = read_ledger(warehouse, resource, settings.workspace_id)
+    ledger = ledger.of(ledger.listed_as(resource))
     column = resource.time_column
     counted = warehouse.query(
         f"select count(*), count(deleted_at), min({column}), max({column}) from {{dataset}}.{resource.table.name}"

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gong_source.api.plan import RECORDS_PER_PAGE
 from gong_source.errors import ConfigurationError
-from gong_source.runs.load import load_snapshot, load_windows
+from gong_source.runs.load import load_snapshot
 from gong_source.runs.load_by_id import hide_private, load_due, sharing
-from gong_source.runs.results import LoadResult, ResourceResult
+from gong_source.runs.load_content import RECENT_DAYS, WindowLoad
+from gong_source.runs.results import LoadResult, add_results
 from gong_source.runs.run import open_run
 from gong_source.runs.verify.verify import verify_recent
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
+from gong_source.stored import count_rows
 from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.warehouse import Target
-from gong_source.windows import Window, days_before, iso, now, subtract, union
+from gong_source.windows import Window, days_before, intersect, iso, midnight, now, subtract, union
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from gong_source.resources.declare import Resource
@@ -23,8 +27,11 @@ if TYPE_CHECKING:
     from gong_source.settings import GongSettings
     from gong_source.warehouse.ledger import Ledger
 
-# Calls younger than this are asked for first.
-_RECENT_DAYS = 30.0
+# Where the list with details is read, most runs of a day list the calls alone, and ask by call id for the content that
+# is due. The older days of the lookback are listed too as long as that takes no more requests than this on a UTC day.
+# After that, runs of the same day list the last two days.
+_REQUESTS_FOR_OLDER_DAYS = 100
+_LATEST_DAYS = 2.0
 
 
 def sync(
@@ -41,47 +48,82 @@ def sync(
         moment = now()
         result = LoadResult("sync", notes=run.notes)
         run.results.append(result)
-        for resource in settings.chosen:
-            if not resource.by_id and not any(part.ends_run for part in result.resources.values()):
-                result.resources[resource.name] = _sync_resource(run, resource, moment)
+        older = [load for resource in settings.chosen if (load := _sync_listed(run, result, resource, moment))]
+        recent = days_before(moment, RECENT_DAYS)
         hide_private(run)
-        _sync_by_id(run, result, moment)
+        _sync_by_id(run, result, since=recent)
+        if _load_older(result, older):
+            hide_private(run)
+        _sync_by_id(run, result, before=recent)
         result.conclude(run.client.transport.usage, run.seconds)
         if result.status == "done" and settings.verify_days:
             _verify(run, result)
     return result
 
 
-def _sync_by_id(run: Run, result: LoadResult, moment: datetime) -> None:
-    """Asks for the calls that are due: the recent ones of all resources first, where a budget is short."""
-    groups = [members for members in sharing(run.settings.chosen) if members[0].by_id]
-    recent = days_before(moment, _RECENT_DAYS)
-    for since, before in ((recent, None), (None, recent)):
-        for members in groups:
-            if any(part.ends_run for part in result.resources.values()):
-                return
-            earlier = [result.resources.get(member.name) for member in members]
-            if any(part is not None and part.status == "failed" for part in earlier):
-                continue
-            loaded = load_due(run, members, mode="sync", since=since, before=before, makes_tables=since is None)
-            for name, part in loaded.items():
-                if name in result.resources:
-                    result.resources[name].add(part)
-                else:
-                    result.resources[name] = part
+def _sync_listed(run: Run, result: LoadResult, resource: Resource, moment: datetime) -> WindowLoad | None:
+    """Loads a resource that Gong lists, of what has content the last days; returns the load of the rest."""
+    if resource.by_id or _is_over(result):
+        return None
+    if not resource.windowed:
+        result.resources[resource.name] = load_snapshot(run, resource)
+        return None
+    load = _window_load(run, resource, moment)
+    parts = load.recent()
+    if parts[resource.name].missing_scope and resource.instead_of is not None:
+        load = _window_load(run, resource.instead_of, moment)
+        parts |= load.recent()
+    add_results(result.resources, parts)
+    apply_policy(run.warehouse, resource, run.settings.deleted_calls)  # an earlier run may have died before it
+    return load
 
 
-def _sync_resource(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
-    return _sync_windows(run, resource, moment) if resource.windowed else load_snapshot(run, resource)
-
-
-def _sync_windows(run: Run, resource: Resource, moment: datetime) -> ResourceResult:
+def _window_load(run: Run, resource: Resource, moment: datetime) -> WindowLoad:
     ledger = run.ledger(resource)
     start = _start(run, ledger, moment)
-    result = ResourceResult(resource.name, missing(ledger, start, moment, run.settings.lookback_days))
-    load_windows(run, resource, result, mode="sync", watermark=max(ledger.watermark or start, start))
-    apply_policy(run.warehouse, resource, run.settings.deleted_calls)  # an earlier run may have died before it
-    return result
+    ranges = missing(ledger, start, moment, run.settings.lookback_days)
+    if _has_listed_enough(run, resource, ledger, moment):
+        latest = [Window(days_before(moment, _LATEST_DAYS), moment)]
+        ranges = union([*subtract([Window(start, moment)], ledger.covered), *intersect(ranges, latest)])
+    return WindowLoad(
+        run, resource, ranges, mode="sync", moment=moment, watermark=max(ledger.watermark or start, start)
+    )
+
+
+def _load_older(result: LoadResult, loads: Sequence[WindowLoad]) -> bool:
+    """Loads what is left of the windows; whether there was anything."""
+    found = False
+    for load in loads:
+        failed = result.resources[load.name].status == "failed"
+        if not failed and not _is_over(result) and (parts := load.older()):
+            add_results(result.resources, parts)
+            found = True
+    return found
+
+
+def _sync_by_id(run: Run, result: LoadResult, *, since: datetime | None = None, before: datetime | None = None) -> None:
+    """Asks for the calls that are due, of one part of the time: the recent ones come first where a budget is short."""
+    for members in sharing(run.settings.chosen):
+        earlier = [result.resources.get(member.name) for member in members]
+        failed = any(part is not None and part.status == "failed" for part in earlier)
+        if members[0].by_id and not failed and not _is_over(result):
+            loaded = load_due(run, members, mode="sync", since=since, before=before, makes_tables=since is None)
+            add_results(result.resources, loaded)
+
+
+def _is_over(result: LoadResult) -> bool:
+    return any(part.ends_run for part in result.resources.values())
+
+
+def _has_listed_enough(run: Run, resource: Resource, ledger: Ledger, moment: datetime) -> bool:
+    """Whether enough runs of this UTC day have listed the whole lookback, so that its last two days will do now."""
+    days = run.settings.lookback_days
+    if resource.instead_of is None or days <= _LATEST_DAYS:
+        return False
+    older = Window(days_before(moment, days), days_before(moment, _LATEST_DAYS))
+    with run.warehouse.connected():
+        requests = count_rows(run.warehouse.query, resource, older) / RECORDS_PER_PAGE
+    return requests * ledger.times_covered(older.start, midnight(moment)) > _REQUESTS_FOR_OLDER_DAYS
 
 
 def _verify(run: Run, result: LoadResult) -> None:
@@ -100,7 +142,8 @@ def _verify(run: Run, result: LoadResult) -> None:
 def missing(ledger: Ledger, start: datetime, end: datetime, lookback_days: float) -> list[Window]:
     """What a sync up to `end` has to fetch: what is not covered, what may have come late, what was unsettled."""
     to_refetch = [*ledger.unsettled_since(days_before(end, lookback_days)), *ledger.fetched_early(lookback_days)]
-    return union([*subtract([Window(start, end)], ledger.covered), *to_refetch])
+    wanted = union([*subtract([Window(start, end)], ledger.covered), *to_refetch])
+    return ledger.widened(wanted, end)
 
 
 def _start(run: Run, ledger: Ledger, moment: datetime) -> datetime:

@@ -82,7 +82,7 @@ def _remove_content(warehouse: Warehouse, resource: Resource) -> None:
     """Deletes all that is stored of deleted calls beside their rows in `calls`; the headers last, after their lists."""
     (key,) = resource.table.primary_key
     known = warehouse.known_tables()
-    by_id = [other for other in RESOURCES.values() if other.by_id] if resource is CALLS else []
+    by_id = [other for other in RESOURCES.values() if other.by_id] if resource.name == CALLS.name else []
     gone = f"(select {key} from {{dataset}}.{resource.table.name} where deleted_at is not null)"
     for other in by_id:
         of_gone = f"where call_id in {gone}"

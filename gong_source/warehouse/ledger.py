@@ -16,6 +16,7 @@ from gong_source.windows import (
     Coverage,
     Window,
     days_before,
+    hours_after,
     intersect,
     midnight,
     now,
@@ -26,7 +27,7 @@ from gong_source.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import date, datetime
 
     from gong_source.resources.declare import Resource
@@ -41,7 +42,7 @@ _LOADED = f"""
     join {LOADS} as loaded on loaded.load_id = fetched.{LOAD_ID_COLUMN}
 """
 _WINDOWS = f"""
-    select window_start, window_end, mode, settled, fetched_at, requests, watermark, workspace_id
+    select window_start, window_end, mode, settled, fetched_at, requests, watermark, workspace_id, endpoint
     from {_LOADED} where resource = %s and window_start is not null order by fetched_at, loaded.load_id
 """
 _LAST_SNAPSHOT = f"select max(fetched_at) from {_LOADED} where resource = %s and window_start is null"
@@ -62,18 +63,76 @@ class Entry:
     requests: int
     watermark: datetime | None
     workspace_id: str | None
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger's rows, oldest fetch first. For one workspace: the rows that named it, or that named none."""
+    """The ledger's rows, oldest fetch first. For one workspace: the rows that named it, or that named none.
+
+    `endpoint` is the one that lists the records now; empty: no matter which. Another one may use the other of the two
+    times of a call. With `own_only`, what another endpoint has listed does not count as fetched.
+    """
 
     entries: tuple[Entry, ...]
+    endpoint: str = ""
+    own_only: bool = False
+
+    def listed_as(self, resource: Resource) -> Resource:
+        """The resource as it was listed last: from its endpoint, or from the one for keys that lack its scope."""
+        other = resource.instead_of
+        return other if other and self.entries and self.entries[-1].endpoint == str(other.endpoint) else resource
+
+    def of(self, resource: Resource) -> Ledger:
+        """The ledger as it counts for the endpoint of `resource`.
+
+        What another endpoint has listed counts too, unless `resource` is to be read from this one for its content.
+        """
+        return Ledger(self.entries, str(resource.endpoint), own_only=resource.instead_of is not None)
 
     @property
     def covered(self) -> list[Window]:
         """The time that has been fetched, as disjoint windows in order."""
-        return union(entry.window for entry in self.entries)
+        return union(entry.window for entry in self._counted)
+
+    @property
+    def comparable(self) -> list[Window]:
+        """The time in which a stored record that this endpoint does not list is gone.
+
+        An empty list, if another endpoint was the last to list: a record near an end may be filed by the other of its
+        two times.
+        """
+        return [] if self._has_changed else union(entry.window for entry in self.entries if self._is_own(entry))
+
+    def times_covered(self, instant: datetime, since: datetime) -> int:
+        """How many times the time around `instant` has been fetched at or after `since`."""
+        return sum(instant in entry.window and entry.fetched_at >= since for entry in self._counted)
+
+    def widened(self, windows: Sequence[Window], end: datetime) -> list[Window]:
+        """`windows`, each a day longer at both ends (up to `end`) where the last to list was another endpoint.
+
+        A call near an end may lie outside by the time that this endpoint uses.
+        """
+        if all(map(self._is_own, self.entries)):
+            return list(windows)
+        own = self.comparable
+        return union(
+            window
+            if intersect([window], own)
+            else Window(days_before(window.start, 1), max(window.end, min(end, hours_after(window.end, 24))))
+            for window in windows
+        )
+
+    @property
+    def _has_changed(self) -> bool:
+        return bool(self.entries) and not self._is_own(self.entries[-1])
+
+    @property
+    def _counted(self) -> Sequence[Entry]:
+        return [entry for entry in self.entries if self._is_own(entry)] if self.own_only else self.entries
+
+    def _is_own(self, entry: Entry) -> bool:
+        return not self.endpoint or entry.endpoint == self.endpoint
 
     @property
     def watermark(self) -> datetime | None:
@@ -99,7 +158,7 @@ class Ledger:
     @property
     def synced_to(self) -> datetime | None:
         """The end of the last window that a sync has fetched. A window before it may have failed."""
-        return max((entry.window.end for entry in self.entries if entry.mode == "sync"), default=None)
+        return max((entry.window.end for entry in self._counted if entry.mode == "sync"), default=None)
 
     @property
     def unsettled(self) -> list[Window]:
@@ -108,7 +167,7 @@ class Ledger:
 
     def unsettled_since(self, moment: datetime) -> list[Window]:
         """The unsettled windows that were first found unsettled at or after `moment`."""
-        old = union(entry.window for entry in self.entries if not entry.settled and entry.fetched_at < moment)
+        old = union(entry.window for entry in self._counted if not entry.settled and entry.fetched_at < moment)
         return subtract(self.unsettled, old)
 
     def fetched_early(self, lookback_days: float) -> list[Window]:
@@ -128,7 +187,7 @@ class Ledger:
         """The windows that `part_of` gives for each entry, without the time that later entries fetched again."""
         opened: list[Window] = []
         later = Coverage()
-        for entry in reversed(self.entries):
+        for entry in reversed(self._counted):
             last_fetched = later.add(entry.window)
             if last_fetched and (window := part_of(entry)) is not None:
                 opened += intersect([window], last_fetched)
@@ -138,7 +197,7 @@ class Ledger:
 def read_ledger(warehouse: Warehouse, resource: Resource, workspace_id: str | None) -> Ledger:
     """The ledger of a windowed resource, for `workspace_id`, or for runs over all workspaces if that is None."""
     entries = (_entry(row) for row in warehouse.query(_WINDOWS, resource.name))
-    return Ledger(tuple(entry for entry in entries if entry.workspace_id in {None, workspace_id}))
+    return Ledger(tuple(entry for entry in entries if entry.workspace_id in {None, workspace_id})).of(resource)
 
 
 def last_snapshot(warehouse: Warehouse, resource: Resource) -> datetime | None:
@@ -237,7 +296,8 @@ def last_verified(warehouse: Warehouse, resource: Resource, workspace_id: str | 
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    start, end, mode, settled, fetched_at, requests, watermark, workspace_id = row
+    start, end, mode, settled, fetched_at, requests, watermark, workspace_id, endpoint = row
     reached = None if watermark is None else utc(watermark)
     window = Window(utc(start), utc(end))
-    return Entry(window, mode, bool(settled), whole_second(utc(fetched_at)), int(requests), reached, workspace_id)
+    fetched = whole_second(utc(fetched_at))
+    return Entry(window, mode, bool(settled), fetched, int(requests), reached, workspace_id, endpoint or "")

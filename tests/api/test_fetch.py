@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gong_source.api.client import Client, Page
 from gong_source.api.endpoints import CALLS
 from gong_source.api.fetch import Fetch, FetchedWindow
-from gong_source.api.plan import Extent
+from gong_source.api.plan import LISTS, WITH_CONTENT, Extent, Sizes
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Transport
 from gong_source.call_time import page_times
@@ -93,6 +93,7 @@ def fetching(
     rate: float = 3.0,
     ticks: _Ticks | None = None,
     stopped: threading.Event | None = None,
+    sizes: Sizes = LISTS,
     convert: Callable[[Window, Sequence[Page]], Ids] = ids_of,
     **throttle: Any,
 ) -> Iterator[IdsFetch]:
@@ -104,7 +105,7 @@ def fetching(
     ticks = ticks or _Ticks()
     paced = Throttle(rate, clock=ticks, sleep=ticks.sleep, **throttle)
     client = Client(Transport(simulator.base_url, "key", "secret", throttle=paced, stopped=stopped))
-    fetch = Fetch(client, CALLS, ranges or (YEAR,), convert, page_times)
+    fetch = Fetch(client, CALLS, ranges or (YEAR,), convert, page_times, sizes=sizes)
     others = set(threading.enumerate())
     try:
         yield fetch
@@ -634,6 +635,19 @@ def test_long_windows_come_in_parts() -> None:
 
     assert sizes == [20, 11]
     assert [len(part) for part in fetched.parts] == [2000, 1050]
+
+
+def test_windows_with_content_are_small_and_come_page_by_page() -> None:
+    """A call with all its content takes fifty times the memory, so few of them wait at once."""
+    tenant = Tenant.generate(5000, start=YEAR.start, end=YEAR.end, seed=3)
+    with Simulator(tenant, UNLIMITED) as simulator, fetching(simulator, sizes=WITH_CONTENT) as fetch:
+        windows = list(fetch)
+
+        check_tiling(windows, [YEAR])
+        assert sorted(received(windows)) == sorted(tenant.calls)
+        assert max(fetched.records for fetched in windows) <= WITH_CONTENT.split_above
+        assert all(len(part) <= 100 for fetched in windows for part in fetched.parts)
+        assert len(simulator.requests) <= 50 + len(windows) + 1
 
 
 def test_unsettled_calls_are_no_error() -> None:

@@ -18,7 +18,7 @@ from gong_source.api.endpoints import CALLS as CALLS_ENDPOINT
 from gong_source.api.fetch import Fetch
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Transport
-from gong_source.call_time import Converter, page_times, read_batch
+from gong_source.call_time import Converter, Rule, page_times, read_batch
 from gong_source.connection import connect
 from gong_source.package import WindowPackage
 from gong_source.package_sources import chunk_source
@@ -93,7 +93,7 @@ def test_tables_handed_to_dlt(serve: Serve, settings_for: Callable[..., Any]) ->
     """Few and large: at most one for 25,000 calls, and one each for the schema, the rest and the ledger."""
     simulator = serve(Tenant.generate(30_000, start=START, end=END, shape="business"))
     client = connect(settings_for(simulator, requests_per_second=100_000.0))
-    converter = Converter(client, CALLS, "started")
+    converter = Converter(client, CALLS, Rule(others="started"))
     fetch = Fetch(client, CALLS_ENDPOINT, [YEAR], converter, page_times)
     package = WindowPackage(fetch, converter, mode="sync", watermark=START)
     given: list[Any] = []
@@ -118,7 +118,7 @@ def test_package_is_bounded_in_bytes(serve: Serve, settings_for: Callable[..., A
     """A package takes the next window only if it stays within its bytes, and one at least; the next takes the rest."""
     simulator = serve(Tenant.generate(12_000, start=START, end=END))
     client = connect(settings_for(simulator, requests_per_second=100_000.0))
-    converter = Converter(client, CALLS, "started")
+    converter = Converter(client, CALLS, Rule(others="started"))
     fetch = Fetch(client, CALLS_ENDPOINT, [YEAR], converter, page_times)
     small = WindowPackage(fetch, converter, mode="backfill", max_bytes=1)
     rest = WindowPackage(fetch, converter, mode="backfill", max_bytes=1e9)
@@ -157,7 +157,7 @@ def test_steps_of_python_per_call() -> None:
     pages = [Page(records[i : i + 100], 2000, None, "r", "calls", b"{}") for i in range(0, 2000, 100)]
 
     with python_steps() as steps:
-        batch = read_batch(CALLS, pages, YEAR, "started")
+        batch = read_batch(CALLS, pages, YEAR, Rule(others="started"))
 
     assert len(batch.table) == 2000
     assert steps.total() / 2000 < 12  # looking at each value took 32

@@ -29,7 +29,7 @@ from tenants import END, days_ago, truth
 
 from gong_source import ConfigurationError, Control, GongError, sync
 from gong_source.api.throttle import Throttle
-from gong_source.call_time import read_batch
+from gong_source.call_time import Rule, read_batch
 from gong_source.cli.main import main
 from gong_source.connection import connect
 from gong_source.dates import parse
@@ -293,7 +293,7 @@ def test_any_answer_becomes_rows_that_keep_it_or_one_line(change: Change, the_wa
     pages, batch = [], None
     with allowed(GongError):
         pages = list(client.pages(CALLS.endpoint, Window(days_ago(5), END)))
-        batch = read_batch(CALLS, pages, Window(days_ago(5), END), None)
+        batch = read_batch(CALLS, pages, Window(days_ago(5), END), Rule())
     client.transport.close()
     if batch is None:
         return

@@ -19,7 +19,7 @@ import pytest
 from conversations import ALL, difference
 from places import duckdb_place
 
-from gong_source.api.plan import TARGET_RECORDS
+from gong_source.api.plan import LISTS
 from gong_source.dates import parse
 from gong_source.simulator import SMALL, Tenant
 from gong_source.windows import Window, intersect, iso
@@ -147,7 +147,7 @@ def test_killed_runs_end_in_the_undisturbed_table(
         # a chunk ends with a whole window, and while it is loaded three more are fetched; a sync repeats the lookback
         lookback = 0 if command == "backfill" else needed * 8 / 20  # days
         repeated = sent + len(simulator.requests) - needed
-        assert repeated <= (CHUNK + 4 * TARGET_RECORDS) / 100 + lookback
+        assert repeated <= (CHUNK + 4 * LISTS.target) / 100 + lookback
         print(f"kill {kill + 1}: {sent} requests before it, {len(simulator.requests)} after, {repeated} repeated")
 
 

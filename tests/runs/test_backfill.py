@@ -13,7 +13,7 @@ import pytest
 from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, several_windows
 
 from gong_source import ConfigurationError, Control, Window, backfill, plan_backfill, status, sync
-from gong_source.api.plan import TARGET_RECORDS
+from gong_source.api.plan import LISTS
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import iso
 
@@ -103,7 +103,7 @@ def test_plan_asks_for_little_and_loads_nothing(serve: Serve, settings_for: Sett
 
     assert len(simulator.requests) == plan.requests_used == 1
     assert plan.records == {"calls": 20_000}
-    assert plan.windows == math.ceil(20_000 / TARGET_RECORDS)
+    assert plan.windows == math.ceil(20_000 / LISTS.target)
     assert 200 <= plan.requests <= 210
     assert plan.seconds == pytest.approx(plan.requests / 3)
     assert plan.days == pytest.approx(plan.requests / 100)

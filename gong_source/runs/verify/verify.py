@@ -63,8 +63,9 @@ def verify(
     with open_run(target or Target(), settings, control, command="verify") as run:
         result = VerifyResult(deep, repair, notes=run.notes)
         run.results.append(result)
-        ranges = {r.name: _ranges(run, r, start, end) for r in settings.chosen}
-        for members in sharing(settings.chosen):
+        chosen = [run.listed_as(resource) for resource in settings.chosen]
+        ranges = {r.name: _ranges(run, r, start, end) for r in chosen}
+        for members in sharing(chosen):
             parts = {r.name: Verification(r.name, ranges[r.name], deep, repair) for r in members}
             result.resources |= parts
             for resource in members:
@@ -97,7 +98,7 @@ def verify_recent(run: Run) -> VerifyResult | None:
         allowed = min(allowed, run.control.max_requests - run.client.transport.usage.requests)
     moment = now()
     recent = [Window(days_before(moment, settings.verify_days), moment)] if settings.verify_days else []
-    windowed = [resource for resource in settings.chosen if resource.windowed]
+    windowed = [run.listed_as(resource) for resource in settings.chosen if resource.windowed]
     ledgers = {r.name: read_ledger(run.warehouse, r, settings.workspace_id) for r in windowed}
     ranges = {name: intersect(ledger.covered, recent) for name, ledger in ledgers.items()}
     if not any(ranges.values()) or allowed < 1:
