@@ -5,7 +5,6 @@ A run that dies loses at most the chunk that it was working on.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,8 @@ from gong_source.errors import (
 from gong_source.package import WindowPackage, rule_known
 from gong_source.package_sources import chunk_source, snapshot_source
 from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
-from gong_source.runs.results import Progress, ResourceResult, Verification
+from gong_source.runs.follow import Follower
+from gong_source.runs.results import ResourceResult, Verification
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.deleted import apply_policy
@@ -199,43 +199,16 @@ def count_content(result: ResourceResult, asked: int, rows: ContentRows, resourc
 
 def _reporter(run: Run, result: ResourceResult, fetch: _SelectedFetch) -> Report:
     """A function that reports to `run.control` how far the run is: after each window, and while it waits for one."""
-    transport, began, sent_before = run.client.transport, time.monotonic(), run.client.transport.usage.requests
-    windows = 0
+    follower, windows = Follower(run, result.resource), 0
 
     def report(_fetched: FetchedWindow[Batch] | None = None, package: WindowPackage | None = None) -> None:
         nonlocal windows
         if package is not None:
             windows = result.windows + len(package.ledger_rows)
-        extent, requests = fetch.extent(), transport.usage.requests
-        run.control.on_progress(
-            Progress(
-                resource=result.resource,
-                records=extent.arrived,
-                records_to_come=extent.to_come,
-                requests_to_come=extent.pages_to_come,
-                exact=extent.exact,
-                windows=windows,
-                requests=requests,
-                requests_left=transport.throttle.left(),
-                rate=(requests - sent_before) / max(time.monotonic() - began, 0.001),
-                permitted_rate=transport.throttle.requests_per_second,
-            )
-        )
+        extent = fetch.extent()
+        follower.report(extent.arrived, extent.to_come, extent.pages_to_come, exact=extent.exact, windows=windows)
 
     fetch.on_wait = report
-    return report
-
-
-def counting_reporter(run: Run, resource: Resource) -> Callable[[], None]:
-    """A function that reports to `run.control` that counts are compared."""
-    transport, began, sent_before = run.client.transport, time.monotonic(), run.client.transport.usage.requests
-
-    def report() -> None:
-        requests, left = transport.usage.requests, transport.throttle.left()
-        rate = (requests - sent_before) / max(time.monotonic() - began, 0.001)
-        permitted = transport.throttle.requests_per_second
-        run.control.on_progress(Progress(resource.name, None, None, None, False, 0, requests, left, rate, permitted))
-
     return report
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from gong_source.answers import AnswerReader, request_for
@@ -13,8 +12,9 @@ from gong_source.due import Scope, due_calls, hidden_calls
 from gong_source.errors import GongError, WrongTenant
 from gong_source.package_sources import calls_source
 from gong_source.resources import RESOURCES
+from gong_source.runs.follow import Follower
 from gong_source.runs.load import BEGUN_EMPTY, count_content, record_ending, take_refusal
-from gong_source.runs.results import Progress, ResourceResult
+from gong_source.runs.results import ResourceResult
 from gong_source.warehouse.deleted import mark_private
 from gong_source.windows import now
 
@@ -149,27 +149,12 @@ def _load_chunks(
 
 def _reporter(run: Run, resource: Resource, answers: FetchByIds[list[Content]], total: int) -> Callable[[int], None]:
     """A function that reports to `run.control` how many calls Gong has answered for, and reports while it waits too."""
-    transport, began, sent_before = run.client.transport, time.monotonic(), run.client.transport.usage.requests
-    answered = 0
+    follower, answered = Follower(run, resource.name), 0
 
     def report(asked: int | None = None) -> None:
         nonlocal answered
         answered = answered if asked is None else asked
-        requests = transport.usage.requests
-        run.control.on_progress(
-            Progress(
-                resource=resource.name,
-                records=answered,
-                records_to_come=total - answered,
-                requests_to_come=(total - answered) / MOST_IDS,
-                exact=True,
-                windows=0,
-                requests=requests,
-                requests_left=transport.throttle.left(),
-                rate=(requests - sent_before) / max(time.monotonic() - began, 0.001),
-                permitted_rate=transport.throttle.requests_per_second,
-            )
-        )
+        follower.report(answered, total - answered, (total - answered) / MOST_IDS, exact=True)
 
     answers.on_wait = report
     return report
