@@ -197,8 +197,22 @@ def test_lists_that_many_calls_lose_at_once_are_kept(place: Place, serve: Serve,
     assert result.status == "incomplete"
     assert "call_outline" in (result.message or "")
     assert place.fetch_all(queries) == before
+    refused = verify(place.target, settings=settings, deep=True, repair=True)
+    assert (refused.outcome, place.fetch_all(queries)) == ("refused", before)
+    assert "Gong no longer has what it had in call_outline (" in str(refused.message)
     confirmed = verify(place.target, settings=settings, deep=True, repair=True, accept_deletions=True)
     assert confirmed.outcome == "repaired"
+    assert difference(place, tenant) == []
+
+
+def test_few_calls_of_many_that_lose_a_list_are_believed(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """A repair asks only for the calls that differ; the share that counts is that of all calls compared."""
+    tenant = _tenant(120)
+    settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    for call_id in list(tenant.calls)[:15]:
+        tenant.set_content(call_id, parties=[], outline=[], brief=None)
+    assert verify(place.target, settings=settings, deep=True, repair=True).outcome == "repaired"
     assert difference(place, tenant) == []
 
 

@@ -6,7 +6,7 @@ deep verification asks Gong for every call again.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gong_source.answers import AnswerReader, request_for
@@ -41,14 +41,12 @@ def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Ve
     with run.warehouse.connected():
         calls = due_calls(run.warehouse.query, members, scope_of(run, ranges[0] if ranges else None))
         different = {member.name: _broken(run, member, calls) for member in members}
-    cause: BaseException | None = None
-    if terms.deep:
-        deep, hidden, cause = _changed(run, members, calls, results)
-        if terms.repair and hidden:
-            mark_private(run.warehouse, hidden)
-            hide_private(run)
-        for name, changed in deep.items():
-            different[name] |= changed
+    found = _changed(run, members, calls, results) if terms.deep else _Changed()
+    if terms.repair and found.private:
+        mark_private(run.warehouse, found.private)
+        hide_private(run)
+    for name, changed in found.calls.items():
+        different[name] |= changed
     moment = now()
     settled = {call.id for call in calls if hours_between(call.call_time, moment) >= _SETTLED_HOURS}
     again: set[str] = set()
@@ -63,11 +61,13 @@ def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Ve
             again |= missing | different[member.name]
     if terms.repair and again:
         due = [_as_different(call, different) for call in calls if call.id in again]
-        loads = load_due(run, members, mode="repair", calls=due, max_deleted_share=terms.share)
+        # Only the calls that differ are asked for again. The share is that of all calls that were compared.
+        share = terms.share * max(1.0, found.compared / len(due))
+        loads = load_due(run, members, mode="repair", calls=due, max_deleted_share=share)
         for name, load in loads.items():
             _take_over(load, results[name])
-    if cause is not None:
-        raise cause
+    if found.cause is not None:
+        raise found.cause
 
 
 def _take_over(load: ResourceResult, result: Verification) -> None:
@@ -102,18 +102,33 @@ def _broken(run: Run, resource: Resource, calls: Sequence[DueCall]) -> set[str]:
     return found & {call.id for call in calls}
 
 
+@dataclass(slots=True)
+class _Changed:
+    """What a deep verification has found: by the name of a resource, the calls that differ, and the private calls.
+
+    `compared` is the number of calls that Gong was asked for, `cause` why asking ended early.
+    """
+
+    calls: dict[str, set[str]] = field(default_factory=dict)
+    private: set[str] = field(default_factory=set)
+    compared: int = 0
+    cause: BaseException | None = None
+
+
 def _changed(
     run: Run, members: Sequence[Resource], calls: Sequence[DueCall], results: Mapping[str, Verification]
-) -> tuple[dict[str, set[str]], set[str], BaseException | None]:
-    """For each member, the calls whose answer differs from what is stored; private calls; why asking ended early."""
+) -> _Changed:
+    """Asks Gong for every call that it was asked for before, and compares the answers with what is stored."""
     asked = [call for call in calls if call.known]
     times = {call.id: call.call_time for call in asked}
     reader = AnswerReader(members, times, private=scope_of(run).private, privacy=run.settings.privacy)
     answers = FetchByIds(run.client, request_for(members), list(times), reader, quick=reader.quick)
     known = {call.id: call.known for call in asked}
     changed: dict[str, set[str]] = {member.name: set() for member in members}
+    compared = 0
     try:
         for answer in answers:
+            compared += len(answer.ids)
             for content in answer.part:
                 name = content.resource.name
                 for call_id in answer.ids if content.omits_empty else content.ids:
@@ -124,7 +139,7 @@ def _changed(
         answers.close()
     for result in results.values():
         result.failures += answers.describe_failures()
-    return changed, reader.hidden, answers.stopped_by
+    return _Changed(changed, reader.hidden, compared, answers.stopped_by)
 
 
 def _as_different(call: DueCall, different: Mapping[str, set[str]]) -> DueCall:

@@ -185,7 +185,9 @@ def _conclude(resource: Resource, result: Verification) -> None:
         if refused:
             result.message = f"{result.message}; {_refusal(resource, refused)}"
     elif refused:
-        result.outcome, result.status, result.message = "refused", "incomplete", _refusal(resource, refused)
+        result.outcome, result.status = "refused", "incomplete"
+        if not resource.by_id:  # the load of the repair has said what is kept
+            result.message = _refusal(resource, refused)
     elif any(found.outcome == "differs" for found in result.windows):
         result.outcome, result.status = "differs", "incomplete"
         result.message = _difference(resource, result)
