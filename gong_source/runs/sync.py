@@ -123,7 +123,7 @@ def _has_listed_enough(run: Run, resource: Resource, ledger: Ledger, moment: dat
     older = Window(days_before(moment, days), days_before(moment, _LATEST_DAYS))
     with run.warehouse.connected():
         requests = count_rows(run.warehouse.query, resource, older) / RECORDS_PER_PAGE
-    return requests * ledger.times_covered(older.start, midnight(moment)) > _REQUESTS_FOR_OLDER_DAYS
+    return requests * ledger.times_covered(older, midnight(moment)) > _REQUESTS_FOR_OLDER_DAYS
 
 
 def _verify(run: Run, result: LoadResult) -> None:

@@ -104,9 +104,14 @@ class Ledger:
         """
         return [] if self._has_changed else union(entry.window for entry in self.entries if self._is_own(entry))
 
-    def times_covered(self, instant: datetime, since: datetime) -> int:
-        """How many times the time around `instant` has been fetched at or after `since`."""
-        return sum(instant in entry.window and entry.fetched_at >= since for entry in self._counted)
+    def times_covered(self, window: Window, since: datetime) -> int:
+        """How many times all of `window` has been fetched at or after `since`: the lesser number of its two ends.
+
+        Windows are fetched in time order, so a fetch that was cut off has not reached the end.
+        """
+        recent = [entry.window for entry in self._counted if entry.fetched_at >= since]
+        ends = (window.start, days_before(window.end, 0.001))
+        return min(sum(end in fetched for fetched in recent) for end in ends)
 
     def widened(self, windows: Sequence[Window], end: datetime) -> list[Window]:
         """`windows`, each a day longer at both ends (up to `end`) where the last to list was another endpoint.

@@ -97,8 +97,10 @@ def test_windows_are_a_day_longer_after_a_change_of_the_list() -> None:
 
 
 def test_times_covered() -> None:
-    """How many fetches since a moment have covered a time."""
+    """How many fetches since a moment have covered a window; one that was cut off before its end does not count."""
     ledger = listed(("", 0, 10), ("", 5, 10), ("", 5, 10))
 
-    assert [ledger.times_covered(hour(6), hour(at)) for at in (1000, 1001, 1002, 1003)] == [3, 2, 1, 0]
-    assert ledger.times_covered(hour(1), hour(1001)) == 0
+    late = Window(hour(6), hour(9))
+    assert [ledger.times_covered(late, hour(at)) for at in (1000, 1001, 1002, 1003)] == [3, 2, 1, 0]
+    assert ledger.times_covered(Window(hour(1), hour(9)), hour(1001)) == 0
+    assert ledger.times_covered(Window(hour(6), hour(12)), hour(1000)) == 0
