@@ -202,16 +202,15 @@ def _wanted(
     if state.get("endpoint", str(resource.endpoint)) != str(resource.endpoint):
         # This list may use the other of the two times of a call, so near an end a call may lie outside.
         ranges, compared = [Window(days_before(window.start, 1), window.end) for window in ranges], []
-    reached = utc(
-        cast("datetime", incremental.get_state()["last_value"])
-    )  # the lag is not taken off it, as it is off `last_value`
+    # Unlike `last_value`, this is without the lag.
+    reached = utc(cast("datetime", incremental.get_state()["last_value"]))
     return _Wanted(union(ranges), since, known_from, reached, compared, bool(missing))
 
 
 def _content(resource: Resource, settings: GongSettings, wanted: _Wanted) -> WindowContent | None:
     """What takes the content of the calls that are wanted, if the list has it and most of the calls are due."""
     selected = dlt.current.source().selected_resources
-    members = [other for other in RESOURCES.values() if other.name in selected and _shares_list(other, resource)]
+    members = [other for other in RESOURCES.values() if other.name in selected and other.comes_with(resource)]
     if not members or not wanted.ranges:
         return None
     covered = [Window(wanted.known_from, wanted.reached)] if wanted.known_from < wanted.reached else []
@@ -220,10 +219,6 @@ def _content(resource: Resource, settings: GongSettings, wanted: _Wanted) -> Win
     if due / sum(window.seconds for window in wanted.ranges) <= MOST_ARE_DUE:
         return None
     return WindowContent(members, query, settings.max_deleted_share, settings.privacy)
-
-
-def _shares_list(other: Resource, resource: Resource) -> bool:
-    return other.by_id and other.endpoint == resource.endpoint
 
 
 def _resume(

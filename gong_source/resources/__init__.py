@@ -27,7 +27,7 @@ def choose(names: Collection[str]) -> list[Resource]:
     With a resource that the list with details has, that list gives the calls too.
     """
     chosen = [resource for name, resource in RESOURCES.items() if name in names]
-    if any(resource.endpoint == CALLS_WITH_DETAILS.endpoint for resource in chosen):
+    if any(resource.comes_with(CALLS_WITH_DETAILS) for resource in chosen):
         return [CALLS_WITH_DETAILS if resource is CALLS else resource for resource in chosen]
     return chosen
 

@@ -196,6 +196,10 @@ class Resource:
         """Whether Gong answers for named calls."""
         return isinstance(self.select, CallIds)
 
+    def comes_with(self, listed: Resource) -> bool:
+        """Whether the list that gives the records of `listed` can give those of this resource too."""
+        return self.by_id and self.endpoint == listed.endpoint
+
     @property
     def selection(self) -> str:
         """In words: how Gong is asked for the records."""

@@ -200,13 +200,12 @@ def _count(
 
 def _with_list(listed: Sequence[Resource], chosen: Sequence[Resource]) -> set[str]:
     """The names of the resources that are read from the same list as the calls."""
-    lists = {str(resource.endpoint) for resource in listed}
-    return {resource.name for resource in chosen if resource.by_id and str(resource.endpoint) in lists}
+    return {resource.name for resource in chosen if any(resource.comes_with(one) for one in listed)}
 
 
 def _cost(counts: Sequence[int], chosen: Sequence[Resource], resource: Resource) -> tuple[int, int]:
     """How many windows and requests ranges of a resource with so many records take."""
-    with_content = any(other.by_id and other.endpoint == resource.endpoint for other in chosen)
+    with_content = any(other.comes_with(resource) for other in chosen)
     target = (WITH_CONTENT if with_content else LISTS).target
     windows = sum(max(1, math.ceil(total / target)) for total in counts)
     # The last page of a window is half empty on average.

@@ -48,7 +48,7 @@ class WindowLoad:
         self._run, self._resource, self._mode = run, resource, mode
         self._watermark = watermark
         self._loaded: list[Window] = []
-        self._members = [other for other in run.settings.chosen if other.by_id and other.endpoint == resource.endpoint]
+        self._members = [other for other in run.settings.chosen if other.comes_with(resource)]
         full = list(ranges) if refresh and self._members else self._worth_reading(ranges, moment)
         recent = [Window(days_before(moment, RECENT_DAYS), moment)]
         self._light = subtract(ranges, full)
@@ -76,9 +76,9 @@ class WindowLoad:
             # One call may be to blame. Listed without content, it costs no other call, and by id it is found.
             again, _none = self._try(rest, [])
             part.status, part.message, part.failures = "done", None, []
+            take_refusal(part)
             part.add(again)
             part.ranges = windows
-            take_refusal(part)
         read = {m.name: found for m, found in contents.items() if found.asked or (windows and part.status == "done")}
         return {self._resource.name: part} | read
 
