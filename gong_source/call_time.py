@@ -76,9 +76,8 @@ class Batch:
     """Records of one window as an Arrow table, and what they show about the rule.
 
     `learnt` is what the calls show of the rule. `ambiguous` are calls whose two times can be asked for to find it out,
-    one for each kind of calls.
-    `unmapped` is the number of records with something in `extra`. `contents` is what other resources read of the same
-    records, and `hidden` are the private calls that they may not read.
+    one for each kind of calls. `unmapped` is the number of records with something in `extra`. `contents` is what other
+    resources read of the same records, and `hidden` are the private calls that they may not read.
     """
 
     table: pa.Table

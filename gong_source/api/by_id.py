@@ -56,12 +56,11 @@ class Answer(Generic[Part]):
 class FetchByIds(Generic[Part]):
     """An iterator of answers for `ids`, in their order. Between the iterations, a few more answers are made ready.
 
-    `convert` turns the pages of an answer into a part; it runs in a worker thread, as `quick` does, which reads the
-    records of the pages that hold nothing unexpected. If Gong rejects a request, the next
-    ones name half as many calls. Calls that cannot be loaded are left out, with the error in `failures`; the request is
-    sent again in pieces first, so that few are left out. Any other error, and many failed requests in a row, end the
-    fetch after the requests that were finished; the error is left in `stopped_by`. While the iteration waits, `on_wait`
-    is called twice a second.
+    `convert` turns the pages of an answer into a part. `quick` reads the records of pages that hold nothing unexpected.
+    Both run in worker threads. If Gong rejects a request, the next ones name half as many calls. Calls that cannot be
+    loaded are left out, with the error in `failures`; the request is sent again in pieces first, so that few are left
+    out. Any other error, and many failed requests in a row, end the fetch after the requests that were finished; the
+    error is left in `stopped_by`. While the iteration waits, `on_wait` is called twice a second.
     """
 
     def __init__(

@@ -91,12 +91,11 @@ class _Task(Generic[Part]):
 class Fetch(Generic[Part]):
     """An iterator of fetched windows that cover `ranges`, which are disjoint and in time order.
 
-    `convert` turns the next pages of a window into a part; it runs in a worker thread. `sizes` says how large windows
-    and parts are. `times_of` gives the call times
-    on a page, a hint to where the records lie. A window that cannot be loaded is left out, with its error in
-    `failures`; if a record is to blame, the window is cut first, so that little is left out. Any other error ends the
-    fetch after the windows that were finished; it is left in `stopped_by`. While the iteration waits for a window,
-    `on_wait` is called twice a second.
+    `convert` turns the next pages of a window into a part; it runs in a worker thread. `times_of` gives the call times
+    on a page, a hint to where the records lie. `sizes` says how large windows and parts are. A window that cannot be
+    loaded is left out, with its error in `failures`; if a record is to blame, the window is cut first, so that little
+    is left out. Any other error ends the fetch after the windows that were finished; it is left in `stopped_by`. While
+    the iteration waits for a window, `on_wait` is called twice a second.
     """
 
     def __init__(

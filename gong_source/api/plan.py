@@ -174,9 +174,8 @@ def too_large(window: Window, total: int, times: Sequence[datetime], pace: Pace)
     if occupied <= _DENSEST_SECONDS:
         return None
     average, begins_at = total / occupied, first if ascending else None
-    if (
-        pace.affordable_records < pace.sizes.smallest_target
-    ):  # a window with more records than expected is worth nothing
+    # With so few requests left, a window with more records than expected is worth nothing.
+    if pace.affordable_records < pace.sizes.smallest_target:
         average = max(here, average) if ascending else 2 * average
     elif here > _BURST * average:
         average, begins_at = here, first if ascending else seconds_after(last, -total / here)

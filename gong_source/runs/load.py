@@ -27,7 +27,7 @@ from gong_source.errors import (
 from gong_source.package import WindowPackage, rule_known
 from gong_source.package_sources import chunk_source, snapshot_source
 from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
-from gong_source.runs.follow import Follower
+from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult, Verification
 from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
 from gong_source.warehouse.arrivals import record_arrivals
@@ -199,14 +199,14 @@ def count_content(result: ResourceResult, asked: int, rows: ContentRows, resourc
 
 def _reporter(run: Run, result: ResourceResult, fetch: _SelectedFetch) -> Report:
     """A function that reports to `run.control` how far the run is: after each window, and while it waits for one."""
-    follower, windows = Follower(run, result.resource), 0
+    reporter, windows = ProgressReporter(run, result.resource), 0
 
     def report(_fetched: FetchedWindow[Batch] | None = None, package: WindowPackage | None = None) -> None:
         nonlocal windows
         if package is not None:
             windows = result.windows + len(package.ledger_rows)
         extent = fetch.extent()
-        follower.report(extent.arrived, extent.to_come, extent.pages_to_come, exact=extent.exact, windows=windows)
+        reporter.report(extent.arrived, extent.to_come, extent.pages_to_come, exact=extent.exact, windows=windows)
 
     fetch.on_wait = report
     return report

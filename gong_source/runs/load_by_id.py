@@ -12,8 +12,8 @@ from gong_source.due import Scope, due_calls, hidden_calls
 from gong_source.errors import GongError, WrongTenant
 from gong_source.package_sources import calls_source
 from gong_source.resources import RESOURCES
-from gong_source.runs.follow import Follower
 from gong_source.runs.load import BEGUN_EMPTY, count_content, record_ending, take_refusal
+from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult
 from gong_source.warehouse.deleted import mark_private
 from gong_source.windows import now
@@ -149,12 +149,12 @@ def _load_chunks(
 
 def _reporter(run: Run, resource: Resource, answers: FetchByIds[list[Content]], total: int) -> Callable[[int], None]:
     """A function that reports to `run.control` how many calls Gong has answered for, and reports while it waits too."""
-    follower, answered = Follower(run, resource.name), 0
+    reporter, answered = ProgressReporter(run, resource.name), 0
 
     def report(asked: int | None = None) -> None:
         nonlocal answered
         answered = answered if asked is None else asked
-        follower.report(answered, total - answered, (total - answered) / MOST_IDS, exact=True)
+        reporter.report(answered, total - answered, (total - answered) / MOST_IDS, exact=True)
 
     answers.on_wait = report
     return report

@@ -106,9 +106,9 @@ class ResourceResult(Ending):
 
     `ends_run` says that the reason for an early end concerns all resources. `refusal` says why no record was marked as
     deleted although some are missing in Gong, or why content was kept that Gong no longer has. `asked` is the number of
-    calls whose content was requested; with `nothing_due`, no call was due. `not_due_until` is set if the
-    last snapshot is recent enough, so that nothing was read. `loaded` are the windows that were loaded. `losses`
-    counts, by name, the calls that have lost something that was kept.
+    calls whose content was requested; with `nothing_due`, no call was due. `not_due_until` is set if the last snapshot
+    is recent enough, so that nothing was read. `loaded` are the windows that were loaded. `losses` counts, by name, the
+    calls that have lost something in Gong that is kept here.
     """
 
     resource: str

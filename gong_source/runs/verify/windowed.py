@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gong_source.deletions import too_many_missing
-from gong_source.runs.follow import Follower
 from gong_source.runs.load import load_windows
+from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import Difference, ResourceResult
 from gong_source.runs.verify.compare import Comparison
 from gong_source.runs.verify.losses import windows_with_losses
@@ -55,7 +55,7 @@ def verify_windows(run: Run, resource: Resource, result: Verification, terms: Te
     A record that moved looks deleted where it was, until the window that it moved to is found to differ too. `moment`
     goes into `deleted_at`. Raises what requests and loads raise; what was found before that is in `result`.
     """
-    counter = Counter(run.warehouse, run.client, resource, Follower(run, resource.name).report)
+    counter = Counter(run.warehouse, run.client, resource, ProgressReporter(run, resource.name).report)
     whole = counter.count(result.ranges)
     listed = result.listed = sum(counted.listed for counted in whole)
     stored = result.stored = sum(counted.stored for counted in whole)

@@ -1,4 +1,4 @@
-"""Tells the caller of a run how far the work on one resource is."""
+"""Reports the progress of a run on one resource."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from gong_source.runs.run import Run
 
 
-class Follower:
-    """Reports to `run.control`. The rate is that of the requests sent since the follower was made."""
+class ProgressReporter:
+    """Calls `run.control.on_progress`. The rate counts from the moment at which the reporter was made."""
 
     def __init__(self, run: Run, resource: str) -> None:
         self._run, self._resource = run, resource
