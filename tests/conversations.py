@@ -6,12 +6,16 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tenants import END, days_ago
+
+from gong_source.simulator import SMALL, Tenant
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from places import Place
 
-    from gong_source.simulator import Request, Tenant
+    from gong_source.simulator import Request
 
 Row = dict[str, Any]
 ALL = "calls,call_details,call_content,transcripts"
@@ -285,6 +289,14 @@ def difference(place: Place, tenant: Tenant, *, private: bool = False) -> list[s
         for key in sorted(rows.keys() | found[name].keys(), key=str)
         if rows.get(key) != found[name].get(key)
     ][:10]
+
+
+def public_tenant(calls: int = 12, days: float = 6) -> Tenant:
+    """A tenant with so many calls of the last days, none of them private, with little content."""
+    tenant = Tenant.generate(calls, start=days_ago(days), end=END, seed=calls, content=SMALL)
+    for call_id in tenant.calls:
+        tenant.edit(call_id, isPrivate=False)
+    return tenant
 
 
 def ask_again(place: Place) -> None:

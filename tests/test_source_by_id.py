@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
-from conversations import ALL, ask_again, difference, is_question
+from conversations import ALL, ask_again, difference, is_question, public_tenant
 from dlt.pipeline.exceptions import PipelineStepFailed
 from places import Place, duckdb_place
-from tenants import END, days_ago
+from tenants import days_ago
 
 from gong_source import gong, sync
-from gong_source.simulator import SMALL, Call, Tenant
+from gong_source.simulator import Call, Tenant
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -41,13 +41,6 @@ def pipeline() -> dlt.Pipeline:
     return dlt.pipeline("own", destination="duckdb", dataset_name="gong")
 
 
-def _tenant(calls: int = 10) -> Tenant:
-    tenant = Tenant.generate(calls, start=days_ago(6), end=END, seed=calls, content=SMALL)
-    for call_id in tenant.calls:
-        tenant.edit(call_id, isPrivate=False)
-    return tenant
-
-
 def _source(simulator: Simulator, resources: str, **more: Any) -> Any:
     credentials = {"access_key": "key", "access_key_secret": "secret", "base_url": simulator.base_url}
     start = {"start_date": iso(days_ago(8)), "requests_per_second": 1000.0}
@@ -60,7 +53,7 @@ def test_one_run_loads_calls_with_all_that_hangs_on_them(
 ) -> None:
     """Calls listed a moment ago are asked for in the same package, in whatever order dlt reads its resources."""
     monkeypatch.setenv("EXTRACT__NEXT_ITEM_MODE", mode)
-    tenant = _tenant()
+    tenant = public_tenant(10)
     simulator = serve(tenant)
     pipeline.run(_source(simulator, ALL))
     assert difference(place, tenant) == []
@@ -71,7 +64,7 @@ def test_one_run_loads_calls_with_all_that_hangs_on_them(
 
 def test_later_runs_follow_changes_and_rewrite_nothing_else(place: Place, serve: Serve, pipeline: dlt.Pipeline) -> None:
     """A changed list, a call that was trimmed, a call turned private: as Gong serves them."""
-    tenant = _tenant()
+    tenant = public_tenant(10)
     simulator = serve(tenant)
     pipeline.run(_source(simulator, ALL))
     simulator.reset_requests()
@@ -97,7 +90,7 @@ def test_answer_that_shows_a_private_call_removes_its_content(
     place: Place, serve: Serve, pipeline: dlt.Pipeline
 ) -> None:
     """The call is older than the lookback, so no list shows it; its details are removed in the same package."""
-    tenant = _tenant(4)
+    tenant = public_tenant(4)
     simulator = serve(tenant)
     pipeline.run(_source(simulator, ALL))
     hidden = place.fetch("select call_id from gong.call_participants limit 1")[0][0]
@@ -113,7 +106,7 @@ def test_one_resource_alone_asks_for_the_calls_that_are_stored(
     own_place: Path, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """`with_resources` works as dlt's users expect: the list of calls is not read."""
-    tenant = _tenant()
+    tenant = public_tenant(10)
     simulator = serve(tenant)
     place = duckdb_place(own_place / "gong_calls.duckdb", "gong")
     sync(place.target, settings=settings_for(simulator, resources="calls", start_date=iso(days_ago(8))))
@@ -127,7 +120,7 @@ def test_one_resource_alone_asks_for_the_calls_that_are_stored(
 
 def test_missing_scope_leaves_out_what_needs_it(serve: Serve, pipeline: dlt.Pipeline, place: Place) -> None:
     """The others are loaded; without any other, the run says what is missing."""
-    simulator = serve(_tenant(), scopes=frozenset({"api:calls:read:basic", "api:calls:read:transcript"}))
+    simulator = serve(public_tenant(10), scopes=frozenset({"api:calls:read:basic", "api:calls:read:transcript"}))
     pipeline.run(_source(simulator, ALL))
     assert place.fetch("select count(*) from gong.transcripts") == [(10,)]
     assert place.fetch("select count(*) from gong.call_details") == [(0,)]
@@ -159,7 +152,7 @@ def test_without_the_scope_for_details_the_other_list_gives_the_calls(
     place: Place, serve: Serve, pipeline: dlt.Pipeline
 ) -> None:
     """The resource that needs the scope is left out with a warning."""
-    tenant = _tenant(3)
+    tenant = public_tenant(3)
     simulator = serve(tenant, scopes=frozenset({"api:calls:read:basic"}))
     pipeline.run(_source(simulator, "calls,call_details"))
     assert place.fetch("select count(*) from gong.calls") == [(3,)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from conversations import ALL, HEADERS, ask_again, difference, is_question
+from conversations import ALL, HEADERS, ask_again, difference, is_question, public_tenant
 from places import Place, duckdb_place
 from tenants import END, days_ago
 
 from gong_source import backfill, status, sync, verify
 from gong_source.runs.backfill import plan_backfill
 from gong_source.runs.run import Control
-from gong_source.simulator import SMALL, Fault, Tenant
+from gong_source.simulator import Fault
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -34,16 +34,9 @@ def place(own_place: Path) -> Place:
     return duckdb_place(own_place / "gong_calls.duckdb", "gong")
 
 
-def _tenant(calls: int = 12, days: float = 6) -> Tenant:
-    tenant = Tenant.generate(calls, start=days_ago(days), end=END, seed=calls, content=SMALL)
-    for call_id in tenant.calls:
-        tenant.edit(call_id, isPrivate=False)
-    return tenant
-
-
 def test_verify_finds_lost_rows_and_repairs_them(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Missing rows, missing headers, and content that Gong has changed: found, and loaded again."""
-    tenant = _tenant()
+    tenant = public_tenant()
     settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
     sync(place.target, settings=settings)
     old = place.fetch(f"select id from gong.calls where call_time < '{iso(days_ago(2))}' order by call_time")
@@ -71,7 +64,7 @@ def test_verify_finds_lost_rows_and_repairs_them(place: Place, serve: Serve, set
 
 def test_due_calls_are_asked_for_a_hundred_at_a_time(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Each request names 100 calls, without dates; details and content share it; nothing due, nothing sent."""
-    tenant = _tenant(230)
+    tenant = public_tenant(230)
     simulator = serve(tenant)
     sync(place.target, settings=settings_for(simulator, resources="calls", start_date=iso(days_ago(8))))
     settings = settings_for(simulator, resources=ALL[len("calls,") :])
@@ -96,7 +89,7 @@ def test_due_calls_are_asked_for_a_hundred_at_a_time(place: Place, serve: Serve,
 
 def test_every_row_has_the_call_time_of_its_call(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """The copy of the call time is exact, to the microsecond."""
-    sync(place.target, settings=settings_for(serve(_tenant(60)), resources=ALL, start_date=iso(days_ago(8))))
+    sync(place.target, settings=settings_for(serve(public_tenant(60)), resources=ALL, start_date=iso(days_ago(8))))
     times = dict(place.fetch("select id, call_time from gong.calls"))
     assert any(time.microsecond % 1000 for time in times.values())
     for name in ("call_details", "call_content", "transcripts", "transcript_sentences"):
@@ -107,7 +100,7 @@ def test_every_row_has_the_call_time_of_its_call(place: Place, serve: Serve, set
 
 def test_only_the_flags_of_what_is_chosen_are_sent(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """A group that is not named is not asked for."""
-    simulator = serve(_tenant(3))
+    simulator = serve(public_tenant(3))
     sync(place.target, settings=settings_for(simulator, resources="calls,call_content", start_date=iso(days_ago(8))))
     (request,) = [sent for sent in simulator.requests if sent.path == EXTENSIVE and not is_question(sent)]
     exposed = request.body["contentSelector"]["exposedFields"]
@@ -120,7 +113,7 @@ def test_switching_details_on_later_and_off_again_loses_nothing(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """What was not asked for so far is due; what is switched off stays as it is."""
-    tenant = _tenant(8)
+    tenant = public_tenant(8)
     simulator = serve(tenant)
 
     def run(resources: str) -> list[int]:
@@ -138,7 +131,7 @@ def test_switching_details_on_later_and_off_again_loses_nothing(
 
 def test_budget_that_ends_early_keeps_the_latest_calls(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Recent calls come first, and the next run goes on with the others."""
-    tenant = _tenant(230)
+    tenant = public_tenant(230)
     settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
     sync(place.target, settings=settings_for(serve(tenant), resources="calls", start_date=iso(days_ago(8))))
     calls = [row[0] for row in place.fetch("select id from gong.calls order by call_time desc, id")]
@@ -154,7 +147,7 @@ def test_recent_calls_of_all_resources_come_before_older_ones(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """Else a long backlog of details would keep the transcripts of today waiting."""
-    simulator = serve(_tenant(60, days=60))
+    simulator = serve(public_tenant(60, days=60))
     assert (
         sync(place.target, settings=settings_for(simulator, resources=ALL, start_date=iso(days_ago(65)))).status
         == "done"
@@ -169,7 +162,7 @@ def test_recent_calls_of_all_resources_come_before_older_ones(
 
 def test_rows_follow_a_call_that_moves(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Content that did not change gets the new call time too, and a verification finds nothing."""
-    tenant = _tenant(4)
+    tenant = public_tenant(4)
     settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
     sync(place.target, settings=settings)
     moved = place.fetch("select call_id from gong.transcript_sentences limit 1")[0][0]
@@ -184,7 +177,7 @@ def test_rows_follow_a_call_that_moves(place: Place, serve: Serve, settings_for:
 
 def test_lists_that_many_calls_lose_at_once_are_kept(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """A lost licence or scope looks like that: nothing is removed before a person confirms it."""
-    tenant = _tenant(40)
+    tenant = public_tenant(40)
     settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
     sync(place.target, settings=settings)
     queries = ["select count(*) from gong.call_outline", "select count(brief) from gong.call_content"]
@@ -207,7 +200,7 @@ def test_lists_that_many_calls_lose_at_once_are_kept(place: Place, serve: Serve,
 
 def test_few_calls_of_many_that_lose_a_list_are_believed(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """A repair asks only for the calls that differ; the share that counts is that of all calls compared."""
-    tenant = _tenant(120)
+    tenant = public_tenant(120)
     settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
     sync(place.target, settings=settings)
     for call_id in list(tenant.calls)[:15]:
@@ -220,7 +213,7 @@ def test_header_of_a_load_that_did_not_end_does_not_count(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """Tables are loaded one after the other: after a kill, a header may be there whose lists are missing or old."""
-    tenant = _tenant(6)
+    tenant = public_tenant(6)
     settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
     sync(place.target, settings=settings)
     first, second, *_others = tenant.calls
@@ -234,7 +227,7 @@ def test_header_of_a_load_that_did_not_end_does_not_count(
 
 def test_old_call_that_becomes_private_loses_its_content(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Older than the lookback, so no list of calls shows it any more: the answer about its details does."""
-    tenant = _tenant(12, days=20)
+    tenant = public_tenant(12, days=20)
     settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(25)))
     sync(place.target, settings=settings)
     spoken = dict(place.fetch("select call_id, count(*) from gong.transcript_sentences group by call_id"))
@@ -250,7 +243,7 @@ def test_call_that_becomes_public_again_gets_its_content_back(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """Without a wait: its header says that it is due."""
-    tenant = _tenant(4)
+    tenant = public_tenant(4)
     settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)))
     call_id = next(iter(tenant.calls))
     for private in (False, True, False):
@@ -261,7 +254,7 @@ def test_call_that_becomes_public_again_gets_its_content_back(
 
 def test_hiding_that_was_cut_off_is_finished(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """After a kill, the header may be empty while the lists are still there; also if the resource is not chosen now."""
-    tenant = _tenant(4)
+    tenant = public_tenant(4)
     simulator = serve(tenant)
     settings = settings_for(simulator, resources=ALL, start_date=iso(days_ago(8)))
     sync(place.target, settings=settings)
@@ -284,7 +277,7 @@ def test_hiding_that_was_cut_off_is_finished(place: Place, serve: Serve, setting
 
 def test_policy_reaches_calls_that_were_deleted_before(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """A run that died before it, or a setting that was changed since: the next sync applies it."""
-    tenant = _tenant(6)
+    tenant = public_tenant(6)
     simulator = serve(tenant)
     sync(place.target, settings=settings_for(simulator, resources=ALL, start_date=iso(days_ago(8))))
     gone = place.fetch("select call_id from gong.transcript_sentences limit 1")[0][0]
@@ -299,7 +292,7 @@ def test_policy_reaches_calls_that_were_deleted_before(place: Place, serve: Serv
 
 def test_empty_transcript_is_not_final(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """A transcript without a monologue may be one that Gong still works on."""
-    tenant = _tenant(2)
+    tenant = public_tenant(2)
     call_id = next(iter(tenant.calls))
     tenant.set_transcript(call_id, [])
     settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
@@ -310,7 +303,7 @@ def test_empty_transcript_is_not_final(place: Place, serve: Serve, settings_for:
 
 def test_call_that_gong_rejects_does_not_stop_the_others(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """The request is cut until one call is to blame; that one is left out and named, the others are loaded."""
-    tenant = _tenant(30)
+    tenant = public_tenant(30)
     bad = list(tenant.calls)[7]
     simulator = serve(tenant)
     settings = settings_for(simulator, resources="calls,transcripts", start_date=iso(days_ago(8)))
@@ -325,7 +318,7 @@ def test_call_that_gong_rejects_does_not_stop_the_others(place: Place, serve: Se
 
 def test_answers_without_any_usable_record_end_the_run(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """If Gong renamed the id, each call would cost a request."""
-    tenant = _tenant(300)
+    tenant = public_tenant(300)
     simulator = serve(tenant)
     simulator.faults = (Fault(kind="record_without_id", path=TRANSCRIPT),)
     settings = settings_for(simulator, resources="calls,transcripts", start_date=iso(days_ago(8)))
@@ -336,7 +329,7 @@ def test_answers_without_any_usable_record_end_the_run(place: Place, serve: Serv
 
 def test_missing_scope_leaves_the_other_resources_alone(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """The run ends incomplete, and names the scope."""
-    tenant = _tenant(4)
+    tenant = public_tenant(4)
     simulator = serve(tenant, scopes=frozenset({"api:calls:read:basic", "api:calls:read:transcript"}))
     result = sync(place.target, settings=settings_for(simulator, resources=ALL, start_date=iso(days_ago(8))))
     assert result.status == "incomplete"
@@ -351,7 +344,7 @@ def test_missing_scope_leaves_the_other_resources_alone(place: Place, serve: Ser
 
 def test_status_says_how_many_calls_lack_a_transcript(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """By age; and up to which time all calls were asked for."""
-    tenant = _tenant(6)
+    tenant = public_tenant(6)
     for call_id in tenant.calls:
         tenant.set_transcript(call_id, None)
     settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
@@ -377,7 +370,7 @@ def test_status_says_how_many_calls_lack_a_transcript(place: Place, serve: Serve
 
 def test_plan_counts_what_a_backfill_would_ask_for(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Calls that are stored and due, and those that the backfill loads first; details and content share requests."""
-    simulator = serve(_tenant(130))
+    simulator = serve(public_tenant(130))
     settings = settings_for(simulator, resources=ALL)
     plan = plan_backfill(days_ago(8), END, place.target, settings=settings)
     assert plan.records == {"calls": 130, "call_details": 130, "call_content": 130, "transcripts": 130}
@@ -392,7 +385,7 @@ def test_plan_counts_what_a_backfill_would_ask_for(place: Place, serve: Serve, s
 
 def test_request_that_names_too_many_calls_is_halved(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Gong documents no largest number of ids: after a 400, the next requests name half as many."""
-    tenant = _tenant(60)
+    tenant = public_tenant(60)
     simulator = serve(tenant, most_call_ids=25)
     settings = settings_for(simulator, resources="calls,transcripts", start_date=iso(days_ago(8)))
     assert sync(place.target, settings=settings).status == "done"
@@ -406,7 +399,7 @@ def test_failed_requests_are_retried_and_answers_cut_off_are_asked_again(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """The retry layer is the same for every request."""
-    tenant = _tenant(6)
+    tenant = public_tenant(6)
     faults = (
         Fault(kind="status", status=503, path=TRANSCRIPT, times=1),
         Fault(kind="truncate", path=EXTENSIVE, times=1),

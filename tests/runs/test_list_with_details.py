@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conversations import ALL, ask_again, difference, is_question
+from conversations import ALL, ask_again, difference, is_question, public_tenant
 from places import Place, duckdb_place
 from tenants import END, days_ago
 
 from gong_source import backfill, check, status, sync, verify
 from gong_source.runs.backfill import plan_backfill
-from gong_source.simulator import SMALL, Call, Fault, Tenant
+from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -36,13 +36,6 @@ def place(own_place: Path) -> Place:
     return duckdb_place(own_place / "gong_calls.duckdb", "gong")
 
 
-def _tenant(calls: int = 12, days: float = 6) -> Tenant:
-    tenant = Tenant.generate(calls, start=days_ago(days), end=END, seed=calls, content=SMALL)
-    for call_id in tenant.calls:
-        tenant.edit(call_id, isPrivate=False)
-    return tenant
-
-
 def _kind(request: Request) -> str:
     if request.path != EXTENSIVE:
         return request.path
@@ -57,7 +50,7 @@ def _kinds(simulator: Simulator) -> list[str]:
 
 def test_first_sync_takes_a_request_for_a_hundred_calls(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Calls and all that belongs to them come with the same requests, in the same package."""
-    tenant = _tenant(230)
+    tenant = public_tenant(230)
     simulator = serve(tenant)
     result = sync(place.target, settings=settings_for(simulator, resources=DETAILS, start_date=iso(START)))
     assert result.status == "done"
@@ -76,7 +69,7 @@ def test_later_syncs_list_the_calls_and_ask_for_what_is_due(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """The list without content is small; a new call is asked for by its id."""
-    tenant = _tenant(12)
+    tenant = public_tenant(12)
     simulator = serve(tenant)
     settings = settings_for(simulator, resources=ALL, start_date=iso(START))
     new = list(tenant.calls)[5]
@@ -99,7 +92,7 @@ def test_after_many_lists_on_a_day_only_the_last_two_days_are_listed(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """Older days are listed as long as that takes no more than 100 requests a UTC day."""
-    simulator = serve(_tenant(120))
+    simulator = serve(public_tenant(120))
     settings = settings_for(simulator, resources="calls,call_details", start_date=iso(START))
     sync(place.target, settings=settings)
     sync(place.target, settings=settings)
@@ -156,7 +149,7 @@ def test_changing_the_list_marks_nothing_as_deleted(place: Place, serve: Serve, 
 
 def test_rule_of_each_list_is_learnt_once(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """What the answers have shown is kept for later runs, on any machine."""
-    simulator = serve(_tenant(40))
+    simulator = serve(public_tenant(40))
     settings = settings_for(simulator, resources=DETAILS, start_date=iso(START))
     sync(place.target, settings=settings)
     assert any(map(is_question, simulator.requests))
@@ -171,7 +164,7 @@ def test_every_rule_and_order_ends_in_what_gong_serves(
     place: Place, serve: Serve, settings_for: SettingsFor, rule: str, order: str
 ) -> None:
     """Call times are those of the list with details, and the counts of a verification agree."""
-    tenant = _tenant(60)
+    tenant = public_tenant(60)
     simulator = serve(tenant, extensive_rule=rule, order=order)
     settings = settings_for(simulator, resources=ALL, start_date=iso(START))
     sync(place.target, settings=settings)
@@ -184,7 +177,7 @@ def test_every_rule_and_order_ends_in_what_gong_serves(
 
 def test_scope_for_the_list_with_details_is_enough(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """The other list is not read, so its scope is not needed."""
-    tenant = _tenant(5)
+    tenant = public_tenant(5)
     simulator = serve(tenant, scopes=frozenset({"api:calls:read:extensive"}))
     settings = settings_for(simulator, resources=DETAILS, start_date=iso(START))
     found = {part.name: part.granted for part in check(settings=settings).resources if part.chosen}
@@ -197,7 +190,7 @@ def test_without_that_scope_the_other_list_gives_the_calls(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """The run names the scope that is missing; with it, the next run loads the details of all calls."""
-    tenant = _tenant(5)
+    tenant = public_tenant(5)
     simulator = serve(tenant, scopes=frozenset({"api:calls:read:basic"}))
     settings = settings_for(simulator, resources=DETAILS, start_date=iso(START))
     first = sync(place.target, settings=settings)
@@ -213,7 +206,7 @@ def test_call_whose_content_gong_cannot_give_costs_no_other_call(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
     """A window that fails with content is listed without; then the calls are asked for by id, and only one is left."""
-    tenant = _tenant(40)
+    tenant = public_tenant(40)
     bad = next(iter(tenant.calls))
     faults = (
         Fault(kind="status", status=400, numbers={1}),
@@ -229,7 +222,7 @@ def test_call_whose_content_gong_cannot_give_costs_no_other_call(
 
 def test_scope_that_is_taken_away_is_named_in_every_run(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """Also if nothing is due: the calls come from the other list, and verify compares with that one."""
-    tenant = _tenant(5)
+    tenant = public_tenant(5)
     sync(place.target, settings=settings_for(serve(tenant), resources=DETAILS, start_date=iso(START)))
     basic = serve(tenant, scopes=frozenset({"api:calls:read:basic"}))
     settings = settings_for(basic, resources=DETAILS, start_date=iso(START))
@@ -250,10 +243,19 @@ def test_scope_that_is_taken_away_is_named_in_every_run(place: Place, serve: Ser
 
 def test_plan_of_a_backfill_without_that_scope(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """It counts the list that the backfill would read."""
-    simulator = serve(_tenant(130), scopes=frozenset({"api:calls:read:basic"}))
+    simulator = serve(public_tenant(130), scopes=frozenset({"api:calls:read:basic"}))
     settings = settings_for(simulator, resources="calls,call_details")
     plan = plan_backfill(START, END, place.target, settings=settings)
     assert (plan.records["calls"], plan.requests) == (130, 2 + 2)
     result = backfill(START, END, place.target, settings=settings)
     assert (result.status, result.resources["calls"].received) == ("incomplete", 130)
     assert str(result.message).count("call_details is not loaded") == 1
+
+
+def test_call_that_is_listed_twice_has_its_rows_once(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Pages may overlap while Gong lists; each page is read on its own, and all come into one package."""
+    tenant = public_tenant(230)
+    twice = (Fault(kind="duplicate_rows", path=EXTENSIVE, rows=30),)
+    settings = settings_for(serve(tenant, faults=twice), resources=ALL, start_date=iso(START))
+    assert sync(place.target, settings=settings).status == "done"
+    assert difference(place, tenant) == []
