@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import dlt
 
-from gong_source.dlt_items import current_load_id
-from gong_source.due import calls_in
+from gong_source.packages.items import current_load_id
+from gong_source.stored.due import calls_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gong_source.api.fetch import FetchedWindow
-    from gong_source.call_time import Batch
-    from gong_source.due import ListedCall
-    from gong_source.package import WindowPackage
+    from gong_source.packages.window_content import WindowContent
+    from gong_source.packages.window_package import WindowPackage
+    from gong_source.records.call_time import Batch
     from gong_source.resources.declare import Resource
-    from gong_source.window_content import WindowContent
+    from gong_source.stored.due import ListedCall
 
 
 class Listed:

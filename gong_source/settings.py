@@ -16,7 +16,7 @@ from gong_source.dates import check_zone, parse
 from gong_source.errors import ConfigurationError
 from gong_source.misspelt import warn_of_misspelt
 from gong_source.presets import set_presets
-from gong_source.privacy import PERSONAL_DATA, Privacy, read_columns
+from gong_source.records.privacy import PERSONAL_DATA, Privacy, read_columns
 from gong_source.resources import RESOURCES, choose
 from gong_source.windows import days_before
 

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any, Optional, Union, cast
 import dlt
 from dlt.common.typing import TSecretStrValue  # noqa: TC002 - dlt resolves the annotations at run time
 
-from gong_source.answers import AnswerReader, request_for
 from gong_source.api.by_id import FetchByIds
 from gong_source.api.fetch import Fetch
-from gong_source.call_package import CallPackage
-from gong_source.call_time import Batch, Converter
-from gong_source.content_rows import ContentRows, describe_losses
 from gong_source.dates import parse
-from gong_source.deletions import refusal
-from gong_source.due import MOST_ARE_DUE, ListedCall, Scope, due_calls, due_of_listed, hidden_calls, share_due
 from gong_source.errors import MissingScope
-from gong_source.hints import dlt_resource
 from gong_source.in_pipeline import leave_out, open_client, query, raise_failure, refuse_foreign
 from gong_source.listed import Listed
-from gong_source.package import WindowPackage, rule_known
+from gong_source.packages.call_package import CallPackage
+from gong_source.packages.content_rows import ContentRows, describe_losses
+from gong_source.packages.hints import dlt_resource
+from gong_source.packages.snapshot_package import SnapshotPackage, is_due, read_snapshot
+from gong_source.packages.window_content import WindowContent, fetch_windows
+from gong_source.packages.window_package import WindowPackage, rule_known
+from gong_source.records.answers import AnswerReader, request_for
+from gong_source.records.call_time import Batch, Converter
 from gong_source.resources import RESOURCES, choose
 from gong_source.resources.declare import CallIds, Instants
 from gong_source.settings import GongCredentials, GongSettings
-from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
-from gong_source.window_content import WindowContent, fetch_windows
+from gong_source.stored.deletions import refusal
+from gong_source.stored.due import MOST_ARE_DUE, ListedCall, Scope, due_calls, due_of_listed, hidden_calls, share_due
 from gong_source.windows import Window, days_before, iso, now, reach, union, utc
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, calls_within, several_wi
 from gong_source import ConfigurationError, gong, status, sync
 from gong_source.api.endpoints import CALLS as CALLS_ENDPOINT
 from gong_source.api.fetch import Fetch
-from gong_source.call_time import Converter, Rule, page_times
 from gong_source.connection import connect
-from gong_source.package import WindowPackage
-from gong_source.package_sources import chunk_source
+from gong_source.packages.sources import chunk_source
+from gong_source.packages.window_package import WindowPackage
+from gong_source.records.call_time import Converter, Rule, page_times
 from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import Window, iso, now, reach, utc

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from gong_source.errors import ConfigurationError, DestinationFailed
-from gong_source.privacy import NORMAL
+from gong_source.records.privacy import NORMAL
 from gong_source.resources.details import CALL_DETAILS
 from gong_source.resources.people import USERS
 from gong_source.runs.record import describe_end, record_run
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
-from gong_source.stored import id_batches, placeholders
+from gong_source.stored.query import id_batches, placeholders
 from gong_source.warehouse.deleted import erase_calls
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import now_exactly
 
 if TYPE_CHECKING:
-    from gong_source.privacy import Privacy
+    from gong_source.records.privacy import Privacy
     from gong_source.settings import GongSettings
     from gong_source.warehouse.warehouse import Warehouse
 

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gong_source.api.fetch import Fetch, FetchedWindow
-from gong_source.call_time import Batch, Converter
-from gong_source.content_rows import describe_losses
-from gong_source.deletions import refusal
 from gong_source.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -24,23 +21,26 @@ from gong_source.errors import (
     RunStopped,
     WrongTenant,
 )
-from gong_source.package import WindowPackage, rule_known
-from gong_source.package_sources import chunk_source, snapshot_source
+from gong_source.packages.content_rows import describe_losses
+from gong_source.packages.snapshot_package import SnapshotPackage, is_due, read_snapshot
+from gong_source.packages.sources import chunk_source, snapshot_source
+from gong_source.packages.window_content import WindowContent, fetch_windows
+from gong_source.packages.window_package import WindowPackage, rule_known
+from gong_source.records.call_time import Batch, Converter
 from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult, Verification
-from gong_source.snapshot import SnapshotPackage, is_due, read_snapshot
+from gong_source.stored.deletions import refusal
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import last_snapshot
-from gong_source.window_content import WindowContent, fetch_windows
 from gong_source.windows import Window, hours_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from gong_source.content_rows import ContentRows
+    from gong_source.packages.content_rows import ContentRows
     from gong_source.resources.declare import Resource
     from gong_source.runs.run import Run
     from gong_source.warehouse.warehouse import Warehouse

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gong_source.answers import AnswerReader, request_for
 from gong_source.api.by_id import MOST_IDS, FetchByIds
-from gong_source.call_package import CallPackage
-from gong_source.content_rows import ContentRows
-from gong_source.due import Scope, due_calls, hidden_calls
 from gong_source.errors import GongError, WrongTenant
-from gong_source.package_sources import calls_source
+from gong_source.packages.call_package import CallPackage
+from gong_source.packages.content_rows import ContentRows
+from gong_source.packages.sources import calls_source
+from gong_source.records.answers import AnswerReader, request_for
 from gong_source.resources import RESOURCES
 from gong_source.runs.load import BEGUN_EMPTY, count_content, record_ending, take_refusal
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult
+from gong_source.stored.due import Scope, due_calls, hidden_calls
 from gong_source.warehouse.deleted import mark_private
 from gong_source.windows import now
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from gong_source.answers import Content
-    from gong_source.due import DueCall
+    from gong_source.records.answers import Content
     from gong_source.resources.declare import Resource
     from gong_source.runs.run import Run
+    from gong_source.stored.due import DueCall
     from gong_source.windows import Window
 
 # A chunk costs seconds on BigQuery, with its many tables; a large one is soon fetched again after a crash.

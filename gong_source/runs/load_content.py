@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gong_source.due import MOST_ARE_DUE, share_due
 from gong_source.runs.load import load_windows, record_ending, take_refusal
 from gong_source.runs.load_by_id import scope_of
 from gong_source.runs.results import ResourceResult, add_results
+from gong_source.stored.due import MOST_ARE_DUE, share_due
 from gong_source.windows import Window, days_before, intersect, subtract
 
 if TYPE_CHECKING:

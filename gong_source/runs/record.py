@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from gong_source.errors import GongError
-from gong_source.package_sources import rows_source
+from gong_source.packages.sources import rows_source
 from gong_source.resources.bookkeeping import RUNS
 from gong_source.version import __version__
 from gong_source.windows import now_exactly

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gong_source.dates import in_words
-from gong_source.due import Scope, count_calls
 from gong_source.resources import RESOURCES
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
+from gong_source.stored.due import Scope, count_calls
 from gong_source.warehouse.arrivals import Delays, read_delays, read_found_later
 from gong_source.warehouse.ledger import (
     LastRun,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from gong_source.package_sources import rows_source
+from gong_source.packages.sources import rows_source
 from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
 from gong_source.resources.declare import LOAD_ID_COLUMN
 from gong_source.warehouse.ledger import LOADS

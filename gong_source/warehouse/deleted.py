@@ -8,7 +8,7 @@ from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
 from gong_source.resources.calls import CALLS
 from gong_source.resources.declare import LOAD_ID_COLUMN
-from gong_source.stored import id_batches, placeholders
+from gong_source.stored.query import id_batches, placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

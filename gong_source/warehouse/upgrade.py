@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gong_source.package_sources import empty_source
+from gong_source.packages.sources import empty_source
 from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import BOOKKEEPING
 

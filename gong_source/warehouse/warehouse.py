@@ -17,9 +17,9 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.run_context import active as run_context
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from gong_source.foreign import refuse_foreign_tables
 from gong_source.presets import set_presets
 from gong_source.resources import TABLES
+from gong_source.stored.foreign import refuse_foreign_tables
 from gong_source.warehouse.destinations import check_target
 from gong_source.warehouse.failures import explain, last_cause
 from gong_source.warehouse.lock import file_lock

@@ -23,7 +23,6 @@ from gong_source.api.fetch import Fetch, FetchedWindow
 from gong_source.api.plan import LISTS, WITH_CONTENT, Extent, Sizes
 from gong_source.api.throttle import Throttle
 from gong_source.api.transport import Transport
-from gong_source.call_time import page_times
 from gong_source.errors import (
     AuthenticationFailed,
     PageCursorExpired,
@@ -33,6 +32,7 @@ from gong_source.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
+from gong_source.records.call_time import page_times
 from gong_source.runs.results import Progress
 from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
 from gong_source.windows import Window, split, subtract

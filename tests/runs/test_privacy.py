@@ -14,7 +14,7 @@ from places import duckdb_place
 from tenants import END, days_ago
 
 from gong_source import ConfigurationError, status, sync, verify, write_report
-from gong_source.privacy import read_columns
+from gong_source.records.privacy import read_columns
 from gong_source.report.write import can_report
 from gong_source.resources import TABLES
 from gong_source.simulator import SMALL, Tenant

@@ -14,7 +14,7 @@ from mirrors import SMALL, between, change, days_ago, environment_for, mirror, r
 
 from gong_source import Target, backfill, status, sync, verify
 from gong_source.errors import DestinationFailed
-from gong_source.package_sources import rows_source
+from gong_source.packages.sources import rows_source
 from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.resources.calls import CALLS
 from gong_source.warehouse import duckdb

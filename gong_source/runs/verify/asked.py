@@ -9,22 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from gong_source.answers import AnswerReader, request_for
 from gong_source.api.by_id import FetchByIds
-from gong_source.due import UNKNOWN_CONTENT, due_calls
+from gong_source.records.answers import AnswerReader, request_for
 from gong_source.runs.load_by_id import hide_private, load_due, scope_of
 from gong_source.runs.results import Difference
+from gong_source.stored.due import UNKNOWN_CONTENT, due_calls
 from gong_source.warehouse.deleted import mark_private
 from gong_source.windows import hours_between, now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gong_source.due import DueCall
     from gong_source.resources.declare import Resource
     from gong_source.runs.results import ResourceResult, Verification
     from gong_source.runs.run import Run
     from gong_source.runs.verify.windowed import Terms
+    from gong_source.stored.due import DueCall
 
 # A younger call may have been listed by the last sync without being asked for.
 _SETTLED_HOURS = 24.0

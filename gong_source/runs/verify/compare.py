@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gong_source.deletions import too_many_missing
 from gong_source.resources.declare import Instants
 from gong_source.runs.results import Difference
-from gong_source.stored import id_batches, placeholders
+from gong_source.stored.deletions import too_many_missing
+from gong_source.stored.query import id_batches, placeholders
 from gong_source.warehouse.deleted import remove_rows
 from gong_source.windows import iso
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.api.fetch import FetchedWindow
-    from gong_source.call_time import Batch
+    from gong_source.records.call_time import Batch
     from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
     from gong_source.windows import Window

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gong_source.connection import connect
-from gong_source.deletions import refusal
 from gong_source.errors import ConfigurationError, QuotaExhausted, RecordError, RequestFailed, RunStopped
-from gong_source.package_sources import rows_source
+from gong_source.packages.sources import rows_source
 from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.runs.load import record_ending
 from gong_source.runs.load_by_id import sharing
@@ -20,6 +19,7 @@ from gong_source.runs.verify.asked import verify_asked
 from gong_source.runs.verify.whole import verify_whole
 from gong_source.runs.verify.windowed import Terms, verify_windows
 from gong_source.settings import resolve_settings
+from gong_source.stored.deletions import refusal
 from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import read_ledger, workspaces
 from gong_source.warehouse.mixed import report, tenants_in

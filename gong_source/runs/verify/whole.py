@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gong_source.package_sources import snapshot_source
+from gong_source.packages.snapshot_package import SnapshotPackage, read_snapshot, refuse_strangers
+from gong_source.packages.sources import snapshot_source
 from gong_source.runs.results import Difference
-from gong_source.snapshot import SnapshotPackage, read_snapshot, refuse_strangers
-from gong_source.stored import rows_where
+from gong_source.stored.query import rows_where
 
 if TYPE_CHECKING:
     from gong_source.resources.declare import Resource

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gong_source.deletions import too_many_missing
 from gong_source.runs.load import load_windows
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import Difference, ResourceResult
 from gong_source.runs.verify.compare import Comparison
 from gong_source.runs.verify.losses import windows_with_losses
 from gong_source.runs.verify.narrow import MOST_REQUESTS, Counter, narrow
+from gong_source.stored.deletions import too_many_missing
 from gong_source.warehouse.deleted import mark_deleted
 from gong_source.windows import split
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 
-from gong_source.rows import to_table, with_load_id
+from gong_source.records.rows import to_table, with_load_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gong_source.answers import text_totals
-from gong_source.deletions import too_many_missing
-from gong_source.dlt_items import as_stored
-from gong_source.due import ask_again_at
-from gong_source.privacy import KEEP_ALL
+from gong_source.packages.items import as_stored
+from gong_source.records.answers import text_totals
+from gong_source.records.privacy import KEEP_ALL
+from gong_source.records.rows import to_table
 from gong_source.resources.declare import TOMBSTONE
-from gong_source.rows import to_table
-from gong_source.stored import id_batches, placeholders, rows_with_ids
+from gong_source.stored.deletions import too_many_missing
+from gong_source.stored.due import ask_again_at
+from gong_source.stored.query import id_batches, placeholders, rows_with_ids
 from gong_source.windows import now_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from gong_source.answers import Content
-    from gong_source.due import DueCall, Known
-    from gong_source.privacy import Privacy
+    from gong_source.records.answers import Content
+    from gong_source.records.privacy import Privacy
     from gong_source.resources.declare import Resource, Table
-    from gong_source.stored import Query, Row
+    from gong_source.stored.due import DueCall, Known
+    from gong_source.stored.query import Query, Row
 
 # dlt writes rows as they come, so that this much waits in memory.
 BYTES_PER_YIELD = 8_000_000

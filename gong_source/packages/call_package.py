@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gong_source.content_rows import BYTES_PER_YIELD, LEAST_BYTES
-from gong_source.dlt_items import current_load_id, is_new, item_of, ledger_row, rows_of, tables_made
 from gong_source.errors import WrongTenant
+from gong_source.packages.content_rows import BYTES_PER_YIELD, LEAST_BYTES
+from gong_source.packages.items import current_load_id, is_new, item_of, ledger_row, rows_of, tables_made
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-    from gong_source.answers import Content
     from gong_source.api.by_id import Answer, FetchByIds
-    from gong_source.content_rows import ContentRows
+    from gong_source.packages.content_rows import ContentRows
+    from gong_source.records.answers import Content
     from gong_source.resources.declare import Resource, Table
-    from gong_source.stored import Row
+    from gong_source.stored.query import Row
 
 
 @dataclass

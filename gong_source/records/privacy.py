@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gong_source.errors import ConfigurationError
+from gong_source.records.rows import ParsedRecords, may_be_inexact
 from gong_source.resources import RESOURCES, TABLES
 from gong_source.resources.calls import CALLS
 from gong_source.resources.transcripts import TRANSCRIPTS
-from gong_source.rows import ParsedRecords, may_be_inexact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gong_source.answers import AnswerReader
-from gong_source.privacy import KEEP_ALL
+from gong_source.records.answers import AnswerReader
+from gong_source.records.privacy import KEEP_ALL
+from gong_source.records.rows import ARROW_TYPES, read_records
 from gong_source.resources.declare import Instants
-from gong_source.rows import ARROW_TYPES, read_records
 from gong_source.windows import Window, seconds_after, utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gong_source.answers import Content
     from gong_source.api.client import Client, Page
-    from gong_source.privacy import Privacy
+    from gong_source.records.answers import Content
+    from gong_source.records.privacy import Privacy
     from gong_source.resources.declare import Resource
 
 # Which of its two times Gong uses for a call.

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from pyarrow import json
 
 from gong_source.api.responses import QuickAnswer
-from gong_source.children import Level, Levels, row_numbers
+from gong_source.records.children import Level, Levels, row_numbers
+from gong_source.records.rows import ARROW_TYPES, holds_nul
 from gong_source.resources.declare import CallIds
 from gong_source.resources.lists import RECORDS, list_shapes, split_path
-from gong_source.rows import ARROW_TYPES, holds_nul
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gong_source.children import Family, read_families
-from gong_source.content_hash import content_hashes
+from gong_source.records.children import Family, read_families
+from gong_source.records.content_hash import content_hashes
 from gong_source.resources.details import CALL_CONTENT, CALL_DETAILS
 from gong_source.resources.transcripts import TRANSCRIPTS
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.declare import LOAD_ID_COLUMN, CallIds
-from gong_source.stored import id_batches, placeholders
+from gong_source.stored.query import id_batches, placeholders
 from gong_source.windows import exactly_in_utc, hours_after, hours_between, next_midnight, subtract
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from gong_source.resources.declare import Resource
-    from gong_source.stored import Query
+    from gong_source.stored.query import Query
     from gong_source.windows import Window
 
 _DAY = 24.0

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gong_source.answers import AnswerReader, text_totals
 from gong_source.api.client import LazyRecords, Page
 from gong_source.api.responses import loads
 from gong_source.errors import RecordError
-from gong_source.privacy import KEEP_ALL, Privacy, read_columns
+from gong_source.records.answers import AnswerReader, text_totals
+from gong_source.records.privacy import KEEP_ALL, Privacy, read_columns
 from gong_source.resources.transcripts import TRANSCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gong_source.answers import Content
+    from gong_source.records.answers import Content
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ASKED = ["1", "2", "3", "4"]

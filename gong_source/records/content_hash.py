@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gong_source.children import Family
+    from gong_source.records.children import Family
     from gong_source.resources.declare import Resource, Table
 
 

@@ -12,12 +12,12 @@ import dlt
 import pyarrow as pa
 
 from gong_source.api.tenant import Identity
-from gong_source.call_time import Rule
-from gong_source.deletions import Missing, find_missing
-from gong_source.dlt_items import as_stored, current_load_id, is_new, ledger_row, rows_of
 from gong_source.errors import DestinationFailed, WrongTenant
+from gong_source.packages.items import as_stored, current_load_id, is_new, ledger_row, rows_of
+from gong_source.records.call_time import Rule
+from gong_source.records.rows import distinct, to_table, with_load_id
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
-from gong_source.rows import distinct, to_table, with_load_id
+from gong_source.stored.deletions import Missing, find_missing
 from gong_source.windows import Window, intersect, now_exactly, reach, utc
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.api.fetch import Fetch, FetchedWindow
-    from gong_source.call_time import Batch, Converter
+    from gong_source.packages.window_content import WindowContent
+    from gong_source.records.call_time import Batch, Converter
     from gong_source.resources.declare import Resource, Table
-    from gong_source.stored import Query, Row
-    from gong_source.window_content import WindowContent
+    from gong_source.stored.query import Query, Row
 
 logger = logging.getLogger(__name__)
 

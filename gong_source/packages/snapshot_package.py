@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gong_source.api.client import read_whole
-from gong_source.deletions import too_many_missing
-from gong_source.dlt_items import as_stored, current_load_id, is_new, ledger_row, rows_of
 from gong_source.errors import WrongTenant
-from gong_source.privacy import KEEP_ALL
+from gong_source.packages.items import as_stored, current_load_id, is_new, ledger_row, rows_of
+from gong_source.records.privacy import KEEP_ALL
+from gong_source.records.rows import distinct, read_records, to_table, with_load_id
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
-from gong_source.rows import distinct, read_records, to_table, with_load_id
-from gong_source.stored import rows_where
+from gong_source.stored.deletions import too_many_missing
+from gong_source.stored.query import rows_where
 from gong_source.windows import hours_between, now_exactly
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.api.client import Client
-    from gong_source.privacy import Privacy
+    from gong_source.records.privacy import Privacy
     from gong_source.resources.declare import History, Resource, Table
-    from gong_source.stored import Query, Row
+    from gong_source.stored.query import Query, Row
 
 # A daily run must not skip a day because it starts some minutes earlier than the day before.
 _DUE_AFTER_SHARE = 0.96

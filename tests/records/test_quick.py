@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gong_source.quick import quick_levels, quick_reader
+from gong_source.records.quick import quick_levels, quick_reader
 from gong_source.resources.details import CALL_CONTENT, CALL_DETAILS
 from gong_source.resources.transcripts import TRANSCRIPTS
 

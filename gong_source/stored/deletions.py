@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.declare import Instants
-from gong_source.stored import rows_with_ids
+from gong_source.stored.query import rows_with_ids
 from gong_source.windows import iso, utc
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.resources.declare import Resource
-    from gong_source.stored import Query, Row
+    from gong_source.stored.query import Query, Row
     from gong_source.windows import Window
 
 # Fewer missing records than this are never too many.

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from gong_source.answers import request_for
 from gong_source.api.fetch import Fetch
 from gong_source.api.plan import LISTS, WITH_CONTENT
-from gong_source.call_time import Batch, Converter, page_times
-from gong_source.content_rows import LEAST_BYTES, ContentRows
-from gong_source.dlt_items import current_load_id, item_of, ledger_row, tables_made
-from gong_source.due import calls_in, listed_calls
+from gong_source.packages.content_rows import LEAST_BYTES, ContentRows
+from gong_source.packages.items import current_load_id, item_of, ledger_row, tables_made
+from gong_source.records.answers import request_for
+from gong_source.records.call_time import Batch, Converter, page_times
+from gong_source.stored.due import calls_in, listed_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gong_source.api.client import Client
     from gong_source.api.fetch import FetchedWindow
-    from gong_source.due import DueCall
-    from gong_source.privacy import Privacy
+    from gong_source.records.privacy import Privacy
     from gong_source.resources.declare import Resource
-    from gong_source.stored import Query, Row
+    from gong_source.stored.due import DueCall
+    from gong_source.stored.query import Query, Row
     from gong_source.windows import Window
 
 F = TypeVar("F", bound=Fetch[Batch])

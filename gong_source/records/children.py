@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gong_source.resources.lists import RECORDS, list_shapes, split_path
-from gong_source.rows import (
+from gong_source.records.rows import (
     ARROW_TYPES,
     LARGEST_EXACT_FLOAT,
     ParsedRecords,
@@ -29,6 +28,7 @@ from gong_source.rows import (
     value_at,
     without_column,
 )
+from gong_source.resources.lists import RECORDS, list_shapes, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

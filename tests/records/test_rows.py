@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from gong_source.api.client import Page
 from gong_source.api.responses import loads
-from gong_source.call_time import Ambiguous, Batch, Rule, page_times, read_batch
 from gong_source.errors import RecordError
+from gong_source.records.call_time import Ambiguous, Batch, Rule, page_times, read_batch
+from gong_source.records.rows import _encode_deep, arrow_schema, encode, read_records, to_table, with_load_id
 from gong_source.resources import TABLES
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.resources.calls import CALLS, CALLS_WITH_DETAILS
 from gong_source.resources.people import USERS
-from gong_source.rows import _encode_deep, arrow_schema, encode, read_records, to_table, with_load_id
 from gong_source.simulator import Call, Tenant
 from gong_source.windows import Window
 

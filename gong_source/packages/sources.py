@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 
-from gong_source.dlt_items import current_load_id, rows_of
-from gong_source.hints import dlt_resource
+from gong_source.packages.hints import dlt_resource
+from gong_source.packages.items import current_load_id, rows_of
+from gong_source.records.rows import to_table, with_load_id
 from gong_source.resources.declare import Instants
-from gong_source.rows import to_table, with_load_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from dlt.extract import DltResource, DltSource
 
-    from gong_source.call_package import CallPackage
-    from gong_source.package import WindowPackage
+    from gong_source.packages.call_package import CallPackage
+    from gong_source.packages.snapshot_package import SnapshotPackage
+    from gong_source.packages.window_content import WindowContent
+    from gong_source.packages.window_package import WindowPackage
     from gong_source.resources.declare import Resource, Table
-    from gong_source.snapshot import SnapshotPackage
-    from gong_source.window_content import WindowContent
 
 
 def chunk_source(package: WindowPackage, start: datetime) -> DltSource:

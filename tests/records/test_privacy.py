@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gong_source import gong
-from gong_source.answers import AnswerReader
 from gong_source.api.client import Page
 from gong_source.api.responses import loads
-from gong_source.call_time import Rule, read_batch
 from gong_source.errors import ConfigurationError
-from gong_source.privacy import KEEP_ALL, KEPT_OF_PRIVATE, Privacy, _fields, read_columns
+from gong_source.records.answers import AnswerReader
+from gong_source.records.call_time import Rule, read_batch
+from gong_source.records.privacy import KEEP_ALL, KEPT_OF_PRIVATE, Privacy, _fields, read_columns
+from gong_source.records.rows import read_records
 from gong_source.resources import RESOURCES, TABLES
 from gong_source.resources.calls import CALLS
 from gong_source.resources.details import CALL_CONTENT, CALL_DETAILS
 from gong_source.resources.people import USERS
 from gong_source.resources.transcripts import TRANSCRIPTS
-from gong_source.rows import read_records
 from gong_source.settings import GongSettings, resolve_settings, resolve_without_key
 from gong_source.windows import Window
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gong_source.children import family_of, read_families, read_families_fast
-from gong_source.content_hash import bytes_of_texts, content_hashes
 from gong_source.errors import RecordError
-from gong_source.privacy import KEEP_ALL
-from gong_source.quick import quick_levels, quick_reader
+from gong_source.records.children import family_of, read_families, read_families_fast
+from gong_source.records.content_hash import bytes_of_texts, content_hashes
+from gong_source.records.privacy import KEEP_ALL
+from gong_source.records.quick import quick_levels, quick_reader
+from gong_source.records.rows import encode, is_id
 from gong_source.resources import RESOURCES
 from gong_source.resources.declare import CallIds
 from gong_source.resources.lists import RECORDS
-from gong_source.rows import encode, is_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from gong_source.api.client import Page
     from gong_source.api.endpoints import Endpoint
-    from gong_source.children import Family
-    from gong_source.privacy import Privacy
+    from gong_source.records.children import Family
+    from gong_source.records.privacy import Privacy
     from gong_source.resources.declare import Resource
 
 logger = logging.getLogger(__name__)

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from gong_source.api.client import Page
 from gong_source.api.responses import loads
-from gong_source.children import Family, read_families, read_families_fast
-from gong_source.children import family_of as family_of_levels
-from gong_source.quick import quick_levels, quick_reader
+from gong_source.records.children import Family, read_families, read_families_fast
+from gong_source.records.children import family_of as family_of_levels
+from gong_source.records.quick import quick_levels, quick_reader
+from gong_source.records.rows import arrow_schema
 from gong_source.resources.conversations import child, header
 from gong_source.resources.declare import CallIds, Column, Resource, Rows
 from gong_source.resources.details import CALL_CONTENT, CALL_DETAILS
 from gong_source.resources.transcripts import TRANSCRIPTS
-from gong_source.rows import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

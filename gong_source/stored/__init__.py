@@ -1,0 +1,1 @@
+"""Questions to the dataset about what is stored; knows no destination."""
