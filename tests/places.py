@@ -108,15 +108,19 @@ def ducklake_place(catalog: str, files: Path, configuration: dict[str, str], dat
     scheme, _, rest = catalog.partition("://")
     address = f"sqlite:{rest[1:]}" if scheme == "sqlite" else f"postgres:{catalog}"
     options = [] if scheme == "sqlite" else ["metadata_schema 'ducklake'"]
+    connection = duckdb.connect(config=dict(configuration))
+    connection.execute("set TimeZone = 'UTC'")
 
     @contextmanager
     def connected(*more: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        with duckdb.connect(config=dict(configuration)) as connection:
-            connection.execute("set TimeZone = 'UTC'")
-            attached = ", ".join([*more, *options])
-            connection.execute(f"attach 'ducklake:{address}' as lake" + (f" ({attached})" if attached else ""))
-            connection.execute("use lake")
+        attached = ", ".join([*more, *options])
+        connection.execute(f"attach 'ducklake:{address}' as lake" + (f" ({attached})" if attached else ""))
+        connection.execute("use lake")
+        try:
             yield connection
+        finally:
+            connection.execute("use memory")
+            connection.execute("detach lake")
 
     def query(sql: str) -> list[tuple[Any, ...]]:
         return query_all([sql])[0]

@@ -58,9 +58,9 @@ def hide_private(run: Run) -> None:
     """Removes the content of calls that are private by now, also of resources that are not chosen any more."""
     query, known = run.warehouse.query, run.warehouse.known_tables()
     stored = [resource for resource in RESOURCES.values() if resource.by_id and resource.table.name in known]
-    for members in sharing(stored):
-        with run.warehouse.connected():
-            hidden = hidden_calls(query, members, scope_of(run))
+    with run.warehouse.connected():
+        found = [(members, hidden_calls(query, members, scope_of(run))) for members in sharing(stored)]
+    for members, hidden in found:
         if hidden:
             nothing: FetchByIds[list[Content]] = FetchByIds(
                 run.client, members[0].endpoint, [], lambda _ids, _pages: []
@@ -88,13 +88,15 @@ def load_due(
     the warehouse fails.
     """
     scope, query = scope_of(run, since=since, before=before), run.warehouse.query
-    found = due_calls(query, members, scope, now()) if calls is None else calls
-    due = {call.id: call for call in found}
+    if calls is None:
+        with run.warehouse.connected():
+            calls = due_calls(query, members, scope, now())
+    due = {call.id: call for call in calls}
     results = {member.name: ResourceResult(member.name, nothing_due=not due) for member in members}
     known = run.warehouse.known_tables()
     if not due and (not makes_tables or all(table.name in known for member in members for table in member.tables)):
         return results
-    times = {call.id: call.call_time for call in found}
+    times = {call.id: call.call_time for call in calls}
     reader = AnswerReader(members, times, private=scope.private, privacy=run.settings.privacy)
     answers = FetchByIds(run.client, request_for(members), list(due), reader, quick=reader.quick)
     try:

@@ -80,7 +80,7 @@ def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: d
     A call is due if it has no header, if its header says so or is part of a load that did not end, or if its length has
     changed since it was asked for. Without a `moment`, all calls.
     """
-    known = [member for member in members if query(f"select count(*) from {{dataset}}.{member.table.name}")]
+    known = [member for member in members if query(f"select 1 from {{dataset}}.{member.table.name} limit 1")]
     columns, joins, due = ["c.id", "c.call_time", "c.duration"], [], []
     for number, member in enumerate(known):
         h = f"h{number}"

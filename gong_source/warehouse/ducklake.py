@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlt.destinations import ducklake
+from dlt.destinations.impl.duckdb.configuration import DuckDbConnectionPool
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient, DuckLakeMergeFollowupJob
+from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
 
 from gong_source.errors import ConfigurationError
 from gong_source.warehouse.destination import Destination
@@ -20,13 +23,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import dlt
+    from dlt.common.destination import DestinationCapabilitiesContext
+    from dlt.common.schema import Schema
 
 # A catalog in a DuckDB file would let in one program at a time.
 _CATALOGS = ("sqlite", "postgres", "postgresql")
 
 
 class DuckLake(ducklake):
-    """dlt's destination `ducklake`. It keeps that name, because its settings are named after it."""
+    """dlt's destination `ducklake`. It keeps that name, because its settings are named after it.
+
+    Its clients share one DuckDB for as long as one of them is open: to load the extensions takes a quarter of a second
+    each time, and dlt opens dozens of connections in a run.
+    """
+
+    _pool: DuckDbConnectionPool | None = None
 
     @property
     def destination_type(self) -> str:
@@ -38,18 +49,48 @@ class DuckLake(ducklake):
         """The client of this destination."""
         return _Client
 
+    def client(self, schema: Schema, initial_config: Any = None) -> DuckLakeClient:
+        """A client on the DuckDB that all clients share."""
+        client: DuckLakeClient = super().client(schema, initial_config)
+        credentials = client.config.credentials
+        credentials.conn_pool = self._pool = self._pool or DuckDbConnectionPool(credentials)
+        return client
+
 
 class _Client(DuckDBClient, DuckLakeClient):
     merge_statements = DuckLakeMergeFollowupJob
 
+    def __init__(self, schema: Schema, config: Any, capabilities: DestinationCapabilitiesContext) -> None:
+        super().__init__(schema, config, capabilities)
+        self.sql_client: DuckLakeSqlClient = _SqlClient(
+            config.normalize_dataset_name(schema),
+            config.normalize_staging_dataset_name(schema),
+            config.credentials,
+            capabilities,
+            config.override_data_path,
+            config.automatic_migration,
+        )
+
+
+class _SqlClient(DuckLakeSqlClient):
+    def close_connection(self) -> None:
+        """Leaves the lake attached, because other connections use it."""
+        if self._conn is not None:
+            with suppress(Exception):  # there may be no transaction
+                self._conn.execute("rollback")
+        DuckDbSqlClient.close_connection(self)
+
 
 @contextmanager
 def _lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callable[[], None]]:
-    """A lock beside the catalog's file, or in its server: every machine that can load into the lake finds it there."""
+    """A lock beside the catalog's file, or in its server: every machine that can load into the lake finds it there.
+
+    Until it is released, the DuckDB that all clients share stays open. That keeps nobody out of the lake.
+    """
     client: Any = pipeline.sql_client()
     catalog = client.credentials.catalog
     if catalog.drivername == "sqlite":
-        with file_lock(Path(f"{catalog.database}.lock"), dataset=dataset, command=command):
+        with file_lock(Path(f"{catalog.database}.lock"), dataset=dataset, command=command), client:
             yield lambda: None
         return
     import psycopg2
@@ -57,7 +98,7 @@ def _lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callab
     name = f"{client.credentials.metadata_schema or client.credentials.ducklake_name}.{client.dataset_name}"
     with closing(psycopg2.connect(catalog.to_native_representation())) as connection:
         connection.autocommit = True
-        with advisory_lock(connection, name, dataset=dataset, command=command) as confirm:
+        with advisory_lock(connection, name, dataset=dataset, command=command) as confirm, client:
             yield confirm
 
 
