@@ -58,6 +58,8 @@ def hide_private(run: Run) -> None:
     """Removes the content of calls that are private by now, also of resources that are not chosen any more."""
     query, known = run.warehouse.query, run.warehouse.known_tables()
     stored = [resource for resource in RESOURCES.values() if resource.by_id and resource.table.name in known]
+    if not stored:
+        return
     with run.warehouse.connected():
         found = [(members, hidden_calls(query, members, scope_of(run))) for members in sharing(stored)]
     for members, hidden in found:

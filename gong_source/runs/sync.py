@@ -11,7 +11,6 @@ from gong_source.runs.load_by_id import hide_private, load_due, sharing
 from gong_source.runs.load_content import RECENT_DAYS, WindowLoad
 from gong_source.runs.results import LoadResult, add_results
 from gong_source.runs.run import open_run
-from gong_source.runs.verify.verify import verify_recent
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
 from gong_source.stored.query import count_rows
 from gong_source.warehouse.deleted import apply_policy
@@ -128,6 +127,8 @@ def _has_listed_enough(run: Run, resource: Resource, ledger: Ledger, moment: dat
 
 def _verify(run: Run, result: LoadResult) -> None:
     """Verifies and repairs the last days. If its budget ends first, the next sync verifies them again."""
+    from gong_source.runs.verify.verify import verify_recent
+
     verification = result.verification = verify_recent(run)
     if verification is None:
         return

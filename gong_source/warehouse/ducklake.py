@@ -14,6 +14,7 @@ from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient, DuckLakeMerg
 from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
 
 from gong_source.errors import ConfigurationError
+from gong_source.warehouse.capabilities import CapabilitiesOnce
 from gong_source.warehouse.destination import Destination
 from gong_source.warehouse.duckdb import DuckDBClient, finish, memory_hint
 from gong_source.warehouse.lock import file_lock
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _CATALOGS = ("sqlite", "postgres", "postgresql")
 
 
-class DuckLake(ducklake):
+class DuckLake(CapabilitiesOnce, ducklake):
     """dlt's destination `ducklake`. It keeps that name, because its settings are named after it.
 
     Its clients share one DuckDB for as long as one of them is open: to load the extensions takes a quarter of a second

@@ -17,6 +17,7 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs
 
 from gong_source.errors import DestinationFailed
+from gong_source.warehouse.capabilities import CapabilitiesOnce
 from gong_source.warehouse.comments import read_comments, write_comments
 from gong_source.warehouse.destination import Destination
 from gong_source.warehouse.lock import host_name, locked_by
@@ -53,7 +54,7 @@ _COMMENTS = """
 """
 
 
-class Postgres(postgres):
+class Postgres(CapabilitiesOnce, postgres):
     """dlt's destination `postgres`."""
 
     @property
