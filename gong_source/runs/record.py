@@ -1,4 +1,4 @@
-"""The table `runs`: one row for each command that loaded or tried to."""
+"""Rows of our own tables that no load brings: of `runs`, one for each command that loaded or tried to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from gong_source.resources.declare import Resource
+    from gong_source.resources.declare import Resource, Table
     from gong_source.runs.results import LoadResult, VerifyResult
     from gong_source.warehouse.warehouse import Warehouse
 
@@ -58,17 +58,18 @@ def record_run(
         **more,
     }
     try:
-        _write(warehouse, resources[0], row)
+        if warehouse.known_tables():
+            add_row(warehouse, resources[0], RUNS, row)
     except GongError as error:
         logger.warning("this run is not written down in the table %s: %s", RUNS.name, error)
 
 
-def _write(warehouse: Warehouse, resource: Resource, row: Mapping[str, Any]) -> None:
-    known = warehouse.known_tables()
-    if RUNS.name in known:  # an insert costs far less than a dlt package
+def add_row(warehouse: Warehouse, resource: Resource, table: Table, row: Mapping[str, Any]) -> None:
+    """Adds a row to one of our own tables; one that is not there yet is made, as part of `resource`."""
+    if table.name in warehouse.known_tables():  # an insert costs far less than a dlt package
         values = {name: value for name, value in row.items() if value is not None}
         marks = ", ".join(["%s"] * len(values))
-        statement = f"insert into {{dataset}}.{RUNS.name} ({', '.join(values)}) values ({marks})"
+        statement = f"insert into {{dataset}}.{table.name} ({', '.join(values)}) values ({marks})"
         warehouse.execute(statement, *values.values())
-    elif known:
-        warehouse.load(rows_source(resource, RUNS, [row]))
+    else:
+        warehouse.load(rows_source(resource, table, [row]))

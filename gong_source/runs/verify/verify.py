@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.connection import connect
 from gong_source.errors import ConfigurationError, QuotaExhausted, RecordError, RequestFailed, RunStopped
-from gong_source.packages.sources import rows_source
 from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.runs.load import record_ending
 from gong_source.runs.load_by_id import sharing
+from gong_source.runs.record import add_row
 from gong_source.runs.results import Verification, VerifyResult
 from gong_source.runs.run import open_run
 from gong_source.runs.verify.asked import verify_asked
@@ -172,7 +172,7 @@ def _write_row(run: Run, resource: Resource, result: Verification, terms: Terms,
         )
         result.marked_deleted = int(marked[0][0]) if marked else 0
         apply_policy(run.warehouse, resource, run.settings.deleted_calls)
-    run.warehouse.load(rows_source(resource, VERIFICATIONS, [_row(run, result, moment)]))
+    add_row(run.warehouse, resource, VERIFICATIONS, _row(run, result, moment))
 
 
 def _conclude(resource: Resource, result: Verification) -> None:
