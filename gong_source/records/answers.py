@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -217,7 +218,8 @@ def text_totals(table: pa.Table) -> dict[str, tuple[int, int]]:
         spoken = spoken.filter(pc.is_valid(spoken["text"]))
     calls = pc.value_counts(spoken["call_id"])
     ids, sentences = calls.field(0).to_pylist(), calls.field(1).to_pylist()
-    texts = bytes_of_texts(spoken["text"].combine_chunks(), sentences) if ids else []
+    spans = [*pairwise(accumulate(sentences, initial=0))]
+    texts = bytes_of_texts(spoken["text"].combine_chunks(), spans) if ids else []
     return {i: (count, bytes(text).count(b" ") + count) for i, count, text in zip(ids, sentences, texts, strict=True)}
 
 

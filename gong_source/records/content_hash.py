@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from gong_source.records.children import Family
     from gong_source.resources.declare import Resource, Table
 
+# The rows from the first number up to the second one.
+Span = tuple[int, int]
+
 
 def content_hashes(resource: Resource, family: Family) -> list[str]:
     """The hash of each record, in the order of the rows of `family`."""
@@ -25,17 +28,20 @@ def content_hashes(resource: Resource, family: Family) -> list[str]:
         counts = _counts(rows[table.parent_key], ids) if table.is_child else [1] * len(ids)
         for digest, count in zip(hashes, counts, strict=True):
             digest.update(b"%d " % count)
-        for name in _content_columns(table) if rows.num_rows else ():
-            for parts in _bytes_of(rows[name].combine_chunks(), counts):
-                for digest, part in zip(hashes, parts, strict=True):
+        with_rows = [digest for digest, count in zip(hashes, counts, strict=True) if count]
+        spans = [*pairwise(accumulate(filter(None, counts), initial=0))]
+        for name in _content_columns(table) if spans else ():
+            for parts in _bytes_of(rows[name].combine_chunks(), spans):
+                for digest, part in zip(with_rows, parts, strict=True):
                     digest.update(part)
     return [digest.hexdigest()[:32] for digest in hashes]
 
 
-def bytes_of_texts(texts: pa.Array, counts: Sequence[int]) -> list[memoryview]:
-    """The first texts as UTF-8, one after another, then the next ones: as many as `counts` says. None may be null."""
+def bytes_of_texts(texts: pa.Array, spans: Sequence[Span]) -> list[memoryview]:
+    """The texts of each span as UTF-8, one after another. None may be null."""
     ends, data = memoryview(texts.buffers()[1]).cast("i"), memoryview(texts.buffers()[2] or b"")
-    return [data[ends[texts.offset + a] : ends[texts.offset + b]] for a, b in pairwise(_ends(counts))]
+    at = ends[texts.offset :]
+    return [data[at[a] : at[b]] for a, b in spans]
 
 
 def _content_columns(table: Table) -> list[str]:
@@ -51,22 +57,20 @@ def _counts(found: pa.ChunkedArray, ids: Sequence[str]) -> list[int]:
     return [by_id.get(record_id, 0) for record_id in ids]
 
 
-def _bytes_of(column: pa.Array, counts: Sequence[int]) -> Iterator[list[memoryview]]:
-    """The values of each record as bytes, in two parts: no other values in as many rows give the same."""
+def _bytes_of(column: pa.Array, spans: Sequence[Span]) -> Iterator[list[memoryview]]:
+    """The values of each span as bytes, in two parts: no other values in as many rows give the same."""
     if pa.types.is_string(column.type):
-        yield _slices(pc.fill_null(pc.binary_length(column), -1), counts)
-        yield bytes_of_texts(pc.fill_null(column, "") if column.null_count else column, counts)
+        lengths = pc.binary_length(column)
+        yield _slices(pc.fill_null(lengths, -1) if column.null_count else lengths, spans)
+        yield bytes_of_texts(pc.fill_null(column, "") if column.null_count else column, spans)
     else:
         numbers = column.cast(pa.uint8()) if pa.types.is_boolean(column.type) else column
-        yield _slices(column.is_valid().cast(pa.uint8()), counts)
-        yield _slices(pc.fill_null(numbers, pa.scalar(0, numbers.type)) if column.null_count else numbers, counts)
+        yield _slices(column.is_valid().cast(pa.uint8()), spans)
+        yield _slices(pc.fill_null(numbers, pa.scalar(0, numbers.type)) if column.null_count else numbers, spans)
 
 
-def _slices(numbers: pa.Array, counts: Sequence[int]) -> list[memoryview]:
-    """The bytes in memory of the first numbers, then of the next ones."""
-    width, data = numbers.type.bit_width // 8, memoryview(numbers.buffers()[1])
-    return [data[(numbers.offset + a) * width : (numbers.offset + b) * width] for a, b in pairwise(_ends(counts))]
-
-
-def _ends(counts: Sequence[int]) -> list[int]:
-    return [*accumulate(counts, initial=0)]
+def _slices(numbers: pa.Array, spans: Sequence[Span]) -> list[memoryview]:
+    """The bytes in memory of the numbers in each span."""
+    width = numbers.type.bit_width // 8
+    data = memoryview(numbers.buffers()[1])[numbers.offset * width :]
+    return [data[a * width : b * width] for a, b in spans]

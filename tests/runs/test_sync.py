@@ -419,7 +419,7 @@ def test_window_that_always_fails_does_not_lengthen_the_lookback(serve: Serve, s
     assert second.watermark == first.watermark
 
 
-@pytest.mark.parametrize("budget", [2, 3, 5, 20])
+@pytest.mark.parametrize("budget", [2, 3, 20])
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 def test_each_run_with_a_small_budget_gets_further(
     serve: Serve, settings_for: SettingsFor, order: str, budget: int
@@ -430,7 +430,7 @@ def test_each_run_with_a_small_budget_gets_further(
     settings = settings_for(simulator, start_date=iso(days_ago(550)))
     covered: list[float] = []
     loaded = []
-    for _ in range(6):
+    for _ in range(4):
         result = sync(settings=settings, control=Control(max_requests=budget))
         assert result.status == "paused"
         assert result.requests <= budget
