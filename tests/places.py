@@ -78,15 +78,19 @@ def duckdb_place(file: Path, dataset: str) -> Place:
     """A dataset in a DuckDB file."""
 
     def query(sql: str) -> list[tuple[Any, ...]]:
+        return query_all([sql])[0]
+
+    def query_all(statements: list[str]) -> list[list[tuple[Any, ...]]]:
         with duckdb.connect(str(file), read_only=True) as connection:
             connection.execute("set TimeZone = 'UTC'")
-            return connection.execute(sql).fetchall()
+            return [connection.execute(sql).fetchall() for sql in statements]
 
     def execute(sql: str) -> None:
         with duckdb.connect(str(file)) as connection:
             connection.execute(sql)
 
-    return Place(Target("duckdb", dataset), query, _described_by_duckdb(query, dataset), execute=execute)
+    described = _described_by_duckdb(query, dataset)
+    return Place(Target("duckdb", dataset), query, described, execute=execute, query_all=query_all)
 
 
 def _described_by_duckdb(query: Callable[[str], list[tuple[Any, ...]]], dataset: str) -> Described:

@@ -89,16 +89,13 @@ def load_due(
     was answered before is loaded, and the results say why it ended. Raises `WrongTenant`, and `DestinationFailed` if
     the warehouse fails.
     """
-    scope, query = scope_of(run, since=since, before=before), run.warehouse.query
-    if calls is None:
-        with run.warehouse.connected():
-            calls = due_calls(query, members, scope, now())
-    due = {call.id: call for call in calls}
+    scope = scope_of(run, since=since, before=before)
+    due = {call.id: call for call in (_due(run, members, scope) if calls is None else calls)}
     results = {member.name: ResourceResult(member.name, nothing_due=not due) for member in members}
     known = run.warehouse.known_tables()
     if not due and (not makes_tables or all(table.name in known for member in members for table in member.tables)):
         return results
-    times = {call.id: call.call_time for call in calls}
+    times = {call.id: call.call_time for call in due.values()}
     reader = AnswerReader(members, times, private=scope.private, privacy=run.settings.privacy)
     answers = FetchByIds(run.client, request_for(members), list(due), reader, quick=reader.quick)
     try:
@@ -112,6 +109,12 @@ def load_due(
     for result in results.values():
         _set_status(answers, result)
     return results
+
+
+def _due(run: Run, members: Sequence[Resource], scope: Scope) -> list[DueCall]:
+    """The calls that are due now."""
+    with run.warehouse.connected():
+        return due_calls(run.warehouse.query, members, scope, now())
 
 
 def _load_chunks(

@@ -80,7 +80,7 @@ def _apply(tenant: Tenant, ids: list[str], step: tuple[Any, ...]) -> None:
 
 
 @settings(
-    max_examples=MANY or 4,
+    max_examples=MANY or 3,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # an example takes seconds, so a failure is not made smaller
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

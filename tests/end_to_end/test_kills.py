@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 END = datetime.now(UTC).replace(microsecond=0)
 START = END - timedelta(days=20)
-KILLS = int(os.environ.get("GONG_SOURCE_KILLS", "5"))
+KILLS = int(os.environ.get("GONG_SOURCE_KILLS", "4"))
 CALLS = 20_000 if "GONG_SOURCE_KILLS" in os.environ else 3000
 CHUNK = CALLS // 5
 FILE = Path("gong_calls.duckdb")
