@@ -34,7 +34,7 @@ def connect(
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
-            raise RunStopped("stopped on request")
+            raise RunStopped
 
     credentials = settings.credentials
     if throttle is None:

@@ -6,11 +6,11 @@ GongError
 │   ├── AuthenticationFailed 401: wrong key, or wrong host for this tenant
 │   ├── AccessDenied         403: Gong knows the key and refuses the request, mostly for this machine's address
 │   │   └── MissingScope     401 or 403: the key lacks a scope
-│   ├── NotFound             404 that does not mean "no rows", or a redirect: wrong host or path
+│   ├── NotFound             404 that does not mean "no rows", 405, or a redirect: wrong host or path
 │   ├── NoRowsFound          404 that means "no rows"; the client turns it into an empty page
 │   ├── BadRequest           any other status that is not 200
 │   │   └── PageCursorExpired  400: the page cursor is too old or cannot be verified
-│   ├── Unavailable          status 500, 502, 503 or 504, a time-out or a broken connection after all retries
+│   ├── Unavailable          status 500, 502, 503 or 504, or a time-out or a broken connection after all retries
 │   └── UnexpectedAnswer     200, but not what the API promises
 ├── RecordError              a record without a usable id
 ├── QuotaExhausted           the next request would have to wait too long; run again later
@@ -98,6 +98,9 @@ class QuotaExhausted(GongError):
 
 class RunStopped(GongError):
     """The run was asked to stop."""
+
+    def __init__(self, message: str = "stopped on request") -> None:
+        super().__init__(message)
 
 
 class DatasetLocked(GongError):

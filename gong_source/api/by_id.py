@@ -139,7 +139,7 @@ class FetchByIds(Generic[Part]):
         started = []
         with self._lock:
             if self.stopped_by is None and self.client.transport.stopped.is_set():
-                self.stopped_by = RunStopped("stopped on request")
+                self.stopped_by = RunStopped()
             if self.stopped_by is not None:
                 self._waiting.clear()
             while self._waiting and self._may_send():

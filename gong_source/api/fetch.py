@@ -138,7 +138,7 @@ class Fetch(Generic[Part]):
         while self._items:
             with self._condition:
                 if self.stopped_by is None and self.client.transport.stopped.is_set():
-                    self.stopped_by = RunStopped("stopped on request")
+                    self.stopped_by = RunStopped()
                 self._fill()
                 fetched = self._take()
                 if fetched is not None:
@@ -307,7 +307,7 @@ class Fetch(Generic[Part]):
                 fetched.parts.append(self._convert(task.window, pages))
                 pages = []
             if self._closed:
-                raise RunStopped("stopped on request")
+                raise RunStopped
         if pages or not fetched.parts:
             fetched.parts.append(self._convert(task.window, pages))
         return fetched

@@ -171,7 +171,7 @@ def error_for_status(request: str, base_url: str, response: Response, request_id
     if status in {401, 403} and any(_SAYS_SCOPE_IS_MISSING.search(text) for text in texts):
         scope = next((found[1] for found in map(_SCOPE_NAME.search, texts) if found), None)
         name = f"the scope {scope}" if scope else "the missing scope"
-        hint = f"Ask an administrator of Gong to add {name} to the key, on Gong's API page"
+        hint = f"Ask your Gong administrator to add {name} to the key, on Gong's API page"
         return MissingScope(f"{message}. {hint}", request_id=request_id, scope=scope)
     if status in {404, 405}:
         return NotFound(f"{message}. Check base_url ({host}): wrong host or path", request_id=request_id)

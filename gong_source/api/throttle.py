@@ -131,7 +131,7 @@ class Throttle:
         reserved = 0.0
         while True:
             if self._closed:
-                raise RunStopped("stopped on request")
+                raise RunStopped
             with self._row() as row:
                 now = self._clock()
                 blocked = row["blocked_until"] - now
@@ -203,9 +203,8 @@ class Throttle:
                 retry_at=until,
             )
         if self.max_requests is not None and self.sent >= self.max_requests:
-            raise QuotaExhausted(
-                f"this run's budget of {self.max_requests} requests is used up. Run the same command to continue"
-            )
+            requests = "1 request" if self.max_requests == 1 else f"{self.max_requests} requests"
+            raise QuotaExhausted(f"this run's budget of {requests} is used up. Run the same command to continue")
         row["day"], row["used"] = day, used + 1
         row["recent"] = " ".join([*row["recent"].split(), repr(now)][-self._remembered :])
         self.sent += 1

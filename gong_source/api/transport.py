@@ -125,9 +125,10 @@ class Transport:
             else:
                 failures += 1
                 if failures >= self._max_attempts:
+                    check = ", or check the network and base_url" if response is None else ""
                     raise Unavailable(
                         f"{where} at {self.base_url} failed {failures} times, last with {problem}."
-                        " Try again later, or check the network and base_url",
+                        f" Try again later{check}",
                         request_id=request_id_of(response),
                     )
                 self._wait(min(2.0 ** (failures - 1), 30.0) * self._rng.uniform(0.5, 1.0))
@@ -186,7 +187,7 @@ class Transport:
 
     def _check_stopped(self) -> None:
         if self._closed or self.stopped.is_set():
-            raise RunStopped("stopped on request")
+            raise RunStopped
 
     def _check_clock(self, response: Response) -> None:
         """Refuses a clock ahead of Gong's: a time still to come would count as loaded, and would never be fetched."""
@@ -216,7 +217,7 @@ class Transport:
 
     def _wait(self, seconds: float) -> None:
         if self.stopped.wait(seconds):
-            raise RunStopped("stopped on request")
+            raise RunStopped
         self._count(waited=seconds)
 
     def _count(self, *, sent: int = 0, waited: float = 0.0) -> None:

@@ -257,7 +257,7 @@ def _stop_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
         for each, handler in previous.items():
             signal.signal(each, handler)
         with suppress(OSError, ValueError):  # print would fail if the signal came in the middle of another print
-            os.write(sys.stderr.fileno(), b"Stopping: loading what has been fetched so far\n")
+            os.write(sys.stderr.fileno(), b"Stopping: finishing what was begun\n")
 
     previous: dict[int, Any] = {}
     for number in (int(signal.SIGINT), int(signal.SIGTERM)):

@@ -47,7 +47,9 @@ def erase_text(result: EraseResult) -> str:
     """What was erased and what remains, for people."""
     lines = [result.message, *(f"  {name}: {plural(rows, 'row')}" for name, rows in result.tables.items() if rows)]
     if result.users:
-        lines.append(f"{plural(result.users, 'row')} of users with this address or number {_stay(result.users)}: staff")
+        has = "has" if result.users == 1 else "have"
+        rows = plural(result.users, "row")
+        lines.append(f"{rows} of users {has} this address or number and {_stay(result.users)}: your own staff")
     lines += result.notes
     if result.remains:
         lines += ["What remains:", *(f"  {text}" for text in result.remains)]
@@ -71,10 +73,12 @@ def load_text(result: LoadResult) -> str:
 
 def _resource_lines(part: ResourceResult, result: LoadResult) -> list[str]:
     resource = RESOURCES[part.resource]
+    if part.status == "failed" and not (part.received or part.asked or part.failures):
+        return [f"{part.resource}: nothing loaded; the message says why"]
     if part.not_due_until is not None:
         return [f"{part.resource}: the last snapshot is recent enough; the next one is due {_time(part.not_due_until)}"]
     if resource.by_id:
-        return _asked_lines(part, resource)
+        return _asked_lines(part, resource, result)
     windows = f" in {plural(part.windows, 'window')}" if resource.windowed else ""
     covered = f"; covered up to {iso(part.watermark)}" if part.watermark else ""
     lines = [f"{resource.count(part.received)} received{windows}, {part.changed:,} new or changed{covered}"]
@@ -101,10 +105,13 @@ def _unmapped_lines(part: ResourceResult, resource: Resource) -> list[str]:
     return [f"{resource.count(part.unmapped)} {has} fields or values without a column; they are kept in extra"]
 
 
-def _asked_lines(part: ResourceResult, resource: Resource) -> list[str]:
+def _asked_lines(part: ResourceResult, resource: Resource, result: LoadResult) -> list[str]:
     """What a run did with a resource that is requested by call id."""
+    if not part.asked and part.status == "done":
+        listed = all(RESOURCES[name].by_id or other.status == "done" for name, other in result.resources.items())
+        return [f"{part.resource}: no call is due" if listed else f"{part.resource}: no stored call is due"]
     if not part.asked:
-        return [f"{part.resource}: no call is due"] if part.status == "done" else part.failures
+        return part.failures
     lines = [
         f"{resource.count(part.received)} received for {plural(part.asked, 'call')} that {_were(part.asked)} due,"
         f" {part.changed:,} new or changed"
@@ -171,14 +178,16 @@ def table(cells: Sequence[Sequence[str]]) -> list[str]:
 
 def plan_text(plan: Plan) -> str:
     """What a backfill would take, for people."""
-    if not any(plan.ranges.values()):
+    if not plan.requests:
         return "nothing to do: the range is loaded already; --refresh loads it again"
-    lines = [f"{name}, to fetch: {_windows(ranges)}" for name, ranges in plan.ranges.items()]
-    records = ", ".join(RESOURCES[name].count(number) for name, number in plan.records.items())
+    lines = [f"{name}, to fetch: {_windows(ranges)}" for name, ranges in plan.ranges.items() if ranges]
+    asked = [name for name in plan.records if plan.ranges.get(name) or plan.records[name]]
+    records = ", ".join(RESOURCES[name].count(plan.records[name]) for name in asked)
+    windows = f" in about {plural(plan.windows, 'window')}" if plan.windows else ""
     return "\n".join(
         [
             *lines,
-            f"{records} in about {plural(plan.windows, 'window')}: {plural(plan.requests, 'request')},"
+            f"{records}{windows}: {plural(plan.requests, 'request')},"
             f" {in_words(plan.seconds)} at the permitted rate, {plan.days:.2f} days of the request budget,"
             f" about {plan.bytes / 1e6:,.0f} MB",
             f"(this plan took {plural(plan.requests_used, 'request')})",
@@ -210,7 +219,7 @@ def status_text(result: StatusResult) -> str:
 def _freshness(part: ResourceStatus) -> str:
     """How current a resource is, in one line."""
     if part.current_to is None or part.age_seconds is None:
-        return "nothing loaded yet"
+        return f"{part.rows:,} rows, but no sync has finished yet" if part.rows else "nothing loaded yet"
     return f"{part.rows:,} rows, current to {_time(part.current_to)}, {in_words(part.age_seconds)} ago"
 
 
@@ -230,12 +239,12 @@ def _resource_facts(part: ResourceStatus) -> list[tuple[str, str]]:
         ]
     if part.lacks:
         lacking = "; ".join(f"{lack.calls:,} of {plural(lack.of, 'call')} {lack.age} old" for lack in part.lacks)
-        facts.append(("without", lacking))
+        facts.append(("nothing yet for", lacking))
     if part.found_later is not None:
         later = part.found_later
         facts.append(
             (
-                "found later",
+                "came later",
                 f"{later.records:,} in 90 days, {_days(later.median)} (median), {_days(later.p99)} (99 %),"
                 f" {_days(later.longest)} (longest) after the call",
             )
@@ -306,7 +315,7 @@ def demo_text(result: DemoResult, page: Path | None) -> str:
             "",
             f"The report:   python3 -m webbrowser {page.as_uri()}"
             if page
-            else "The report:   pip install 'gong-source[report]', and run this again",
+            else "The report:   needs the extra report (in the folder of gong-source: pip install '.[report]')",
             f'Look around:  python -c "{look}"',
             "Your own Gong: set SOURCES__GONG__CREDENTIALS__ACCESS_KEY, SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET"
             " and SOURCES__GONG__CREDENTIALS__BASE_URL, then run: gong-source check",

@@ -3,7 +3,7 @@
 The declarations alone say which lists become rows. What no column holds goes to `extra`: in the row of its element,
 or in the row of the record if the element has no row of its own. The key is then its place: `content.outline[2]`.
 
-A `_Level` is one list of the declarations, with its elements from all records, one after another. The records are a
+A `Level` is one list of the declarations, with its elements from all records, one after another. The records are a
 level too, with an empty path. Every column is read from a whole level at once.
 """
 

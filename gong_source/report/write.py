@@ -27,7 +27,9 @@ def can_report() -> bool:
 def check_report(path: Path) -> None:
     """Raises `ConfigurationError` if the page cannot be made or `path` cannot be its file."""
     if not can_report():
-        raise ConfigurationError("a report needs its libraries: pip install 'gong-source[report]'")
+        raise ConfigurationError(
+            "a report needs the extra report (in the folder of gong-source: pip install '.[report]')"
+        )
     if path.is_dir():
         raise ConfigurationError(f"the report cannot be written to {path}: it is a folder; name a file")
     if not path.parent.is_dir():

@@ -10,8 +10,12 @@ _CALL_TIME = Column("call_time", "timestamp", "The call time of the call when Go
 _ASKED = (
     Column("first_asked_at", "timestamp", "When Gong was first asked for this call, UTC."),
     Column("asked_at", "timestamp", "When Gong was last asked for this call, UTC."),
-    Column("ask_again_at", "timestamp", "When a sync asks for it again at the earliest, UTC; null: never by itself."),
-    Column("asked_duration", "bigint", "The length of the call in seconds when it was asked for; a new one is due."),
+    Column("ask_again_at", "timestamp", "When a sync asks for it again at the earliest, UTC; null: not at all."),
+    Column(
+        "asked_duration",
+        "bigint",
+        "Length of the call in seconds when Gong was asked; if it changes, the call is due.",
+    ),
     Column("child_rows", "bigint", "Rows of the call in the tables of its lists; null where a lost list is kept."),
     Column("content_hash", "text", "Changes with anything that Gong answered; null if Gong had nothing."),
 )

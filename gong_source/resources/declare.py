@@ -16,7 +16,7 @@ ColumnType = Literal["text", "timestamp", "bigint", "double", "bool", "json", "p
 
 # The last column of a child table.
 TOMBSTONE = "is_tombstone"
-# dlt adds this column to every table: the load in which the row last changed.
+# Every table has this column of dlt: the load in which the row last changed.
 LOAD_ID_COLUMN = "_dlt_load_id"
 
 
@@ -67,7 +67,7 @@ class Table:
     together. `cluster_columns` are the columns by which BigQuery sorts the rows of a day.
 
     `rows` makes it a child table: one row for each element of these lists, in Gong's order. The `field` of its columns
-    is then a field of the element. Its key is the record's id and `position`, and `tombstone` is its last column.
+    is then a field of the element. Its key is the record's id and `position`, and `is_tombstone` is its last column.
     """
 
     name: str

@@ -253,7 +253,9 @@ def record_ending(result: ResourceResult | Verification, cause: GongError) -> No
     if isinstance(cause, QuotaExhausted):
         result.status, result.retry_at = "paused", cause.retry_at
         if cause.retry_at is None and not result.windows and not getattr(result, "asked", 0):
-            result.message += ". It was used up before anything could be loaded: set a larger budget"
+            result.message = (
+                "this run's budget of requests was used up before anything could be loaded: set a larger one"
+            )
     elif isinstance(cause, RunStopped):
         result.status, result.message, result.interrupted = (
             "paused",
@@ -262,8 +264,6 @@ def record_ending(result: ResourceResult | Verification, cause: GongError) -> No
         )
     elif isinstance(cause, MissingScope):
         result.missing_scope = cause
-        done = "loaded" if isinstance(result, ResourceResult) else "verified"
-        result.message = f"{result.resource} is not {done}: {cause}"
 
 
 def _ends_run(cause: GongError) -> bool:

@@ -22,7 +22,8 @@ Count = Literal["missing", "changed", "surplus", "unsettled"]
 COUNTS: tuple[Count, ...] = ("missing", "changed", "surplus", "unsettled")
 # Fields with this are for the run alone.
 _NOT_SHOWN: Mapping[str, bool] = {"shown": False}
-# From good to bad: the worst of the parts is that of the whole.
+# From good to bad: the worst of the parts is that of the whole. A pause outweighs a failure in the status, because it
+# says when to run again; the outcome is about the data.
 _STATUSES: tuple[Status, ...] = ("done", "incomplete", "failed", "paused")
 _OUTCOMES: tuple[Outcome, ...] = ("clean", "repaired", "differs", "refused", "paused", "failed")
 
@@ -94,7 +95,7 @@ class Ending:
     def take_over(self, parts: Sequence[Ending]) -> None:
         """Ends as the worst of `parts` did, with the messages of all."""
         self.status = max((part.status for part in parts), key=_STATUSES.index, default="done")
-        self.message = "; ".join(part.message for part in parts if part.message) or None
+        self.message = "; ".join(dict.fromkeys(part.message for part in parts if part.message)) or None
         self.retry_at = next((part.retry_at for part in parts if part.retry_at), None)
         self.interrupted = any(part.interrupted for part in parts)
         self.missing_scope = next((part.missing_scope for part in parts if part.missing_scope), None)
@@ -186,6 +187,7 @@ class LoadResult(Ending):
         parts = list(self.resources.values())
         self.requests, self.waited_seconds, self.seconds = usage.requests, usage.waited_seconds, seconds
         self.take_over(parts)
+        self.message = _messages(parts, "loaded")
         if self.status == "failed" and any(part.status != "failed" and not part.nothing_due for part in parts):
             self.status = "incomplete"
         self.ranges = [window for part in parts for window in part.ranges]
@@ -201,7 +203,9 @@ class LoadResult(Ending):
         """The result as JSON's types, times in RFC 3339."""
         plain: dict[str, Any] = as_json(self)
         verification = self.verification.as_json() if self.verification else None
-        return {name: value for name, value in plain.items() if name != "interrupted"} | {"verification": verification}
+        for shown in (plain, *plain["resources"].values()):
+            del shown["interrupted"]
+        return plain | {"verification": verification}
 
 
 @dataclass(slots=True)
@@ -298,6 +302,7 @@ class VerifyResult(Ending):
         parts = list(self.resources.values())
         self.requests, self.seconds = usage.requests, seconds
         self.take_over(parts)
+        self.message = _messages(parts, "verified")
         self.outcome = max((part.outcome for part in parts), key=_OUTCOMES.index, default="clean")
         self.resume_from = next((part.resume_from for part in parts if part.resume_from), None)
         self.ranges = [window for part in parts for window in part.ranges]
@@ -315,6 +320,20 @@ class VerifyResult(Ending):
             shown["windows"] = [found.as_json() for found in result.windows]
             shown |= {name: result.total(name) for name in COUNTS}
         return plain
+
+
+def _messages(parts: Sequence[ResourceResult | Verification], done: str) -> str | None:
+    """The messages of all, each once; that of a missing scope says which resources are not `done` for it."""
+    names: dict[str, list[str]] = {}
+    for part in parts:
+        if part.message:
+            names.setdefault(part.message, []).append(part.resource)
+    scopes = {str(part.missing_scope) for part in parts}
+    texts = []
+    for text, found in names.items():
+        verb = "is" if len(found) == 1 else "are"
+        texts.append(f"{' and '.join(found)} {verb} not {done}: {text}" if text in scopes else text)
+    return "; ".join(texts) or None
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

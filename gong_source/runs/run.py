@@ -74,9 +74,10 @@ class Run:
         return self.ledgers[resource.name].listed_as(resource) if resource.windowed else resource
 
     def note(self, text: str) -> None:
-        """Gives a remark to the caller, and keeps it for the result."""
-        self.notes.append(text)
-        self.control.on_note(text)
+        """Gives a remark to the caller, once, and keeps it for the result."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self.control.on_note(text)
 
 
 @contextmanager
@@ -114,5 +115,7 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
             # A refused run changes nothing, and a warehouse that has failed cannot be written to.
             if run is not None and not isinstance(failure, WrongTenant | DestinationFailed):
                 end = describe_end(run.results[-1] if run.results else None, failure)
-                sent, host = client.transport.usage.requests, host_of(client.transport.base_url)
+                verified = getattr(run.results[-1], "verification", None) if run.results else None
+                sent = client.transport.usage.requests + (verified.requests if verified else 0)
+                host = host_of(client.transport.base_url)
                 record_run(warehouse, settings.chosen, command, started_at, requests=sent, tenant=host, **end)

@@ -144,9 +144,9 @@ def _too_old(parts: dict[str, ResourceStatus], settings: GongSettings, allowed: 
     for part in parts.values():
         extra = settings.snapshot_hours * 3600 if RESOURCES[part.name].selection == "whole" else 0.0
         if part.age_seconds is None:
-            old.append(f"{part.name}: nothing is loaded yet")
+            old.append(f"{part.name}: {'no sync has finished' if part.rows else 'nothing is loaded'} yet")
         elif part.age_seconds > allowed + extra:
-            old.append(f"{part.name} is current to {in_words(part.age_seconds)} ago, not {in_words(allowed + extra)}")
+            old.append(f"{part.name} is {in_words(part.age_seconds)} old, more than {in_words(allowed + extra)}")
     return "; ".join(old) or None
 
 

@@ -55,7 +55,7 @@ def sync(
             hide_private(run)
         _sync_by_id(run, result, before=recent)
         result.conclude(run.client.transport.usage, run.seconds)
-        if result.status == "done" and settings.verify_days:
+        if settings.verify_days and result.status in {"done", "incomplete"} and not _is_over(result):
             _verify(run, result)
     return result
 
@@ -132,10 +132,11 @@ def _verify(run: Run, result: LoadResult) -> None:
     verification = result.verification = verify_recent(run)
     if verification is None:
         return
+    messages = "; ".join(filter(None, [result.message, verification.message]))
     if verification.status in {"incomplete", "failed"}:
-        result.status, result.message = "incomplete", verification.message
+        result.status, result.message = "incomplete", messages
     elif verification.interrupted:
-        result.status, result.message, result.interrupted = "paused", verification.message, True
+        result.status, result.message, result.interrupted = "paused", messages, True
     elif verification.status == "paused":
         run.note(f"the verification was not finished: {verification.message}")
 

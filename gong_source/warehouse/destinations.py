@@ -35,7 +35,9 @@ def find_destination(name: str) -> Destination:
     except (ImportError, MissingDependencyException):
         complete = False
     if not complete:
-        raise ConfigurationError(f"destination {name} needs its drivers: pip install 'gong-source[{name}]'")
+        raise ConfigurationError(
+            f"destination {name} needs the extra {name} (in the folder of gong-source: pip install '.[{name}]')"
+        )
     return destination
 
 

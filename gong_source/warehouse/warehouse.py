@@ -159,7 +159,7 @@ class Warehouse:
         self.restore()
 
     def load(self, source: DltSource) -> list[str]:
-        """Extracts and loads one package, all of it or nothing, and returns its load id."""
+        """Extracts and loads one package, all of it or nothing, and returns its load ids."""
         self.destination.adapt(source)
         try:
             self.pipeline.extract(source)

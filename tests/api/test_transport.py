@@ -570,7 +570,8 @@ def test_lasting_failure_ends_in_an_error(fault: Fault, why: str) -> None:
         assert "GET /v2/calls at http://127.0.0.1" in message
         assert "failed 6 times, last with" in message
         assert why in message
-        assert "Try again later, or check the network and base_url" in message
+        assert "Try again later" in message
+        assert ("check the network and base_url" in message) == (fault.status is None)
         assert len(w.sent) == 6
         assert all(16 * 0.5**k >= w.patience.waits[4 - k] >= 8 * 0.5**k for k in range(5))
 

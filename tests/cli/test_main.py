@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from conversations import public_tenant
 from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, days_ago, nine_windows, several_windows
 
 from gong_source.cli.main import main
 from gong_source.cli.progress import progress_line
 from gong_source.runs.results import Progress
-from gong_source.simulator import Call, Fault, Tenant
+from gong_source.simulator import SMALL, Call, Fault, Tenant
 from gong_source.warehouse import warehouse
 from gong_source.windows import iso
 
@@ -174,7 +175,7 @@ def test_status_tells_a_probe_whether_each_resource_is_current(serve: Serve, com
     assert (current[0], current[2]) == (0, "")
     assert re.search(r"^calls +0 rows, current to \S+, [\d.]+ seconds? ago$", current[1], re.MULTILINE)
     assert re.search(r"^users +2 rows, current to \S+, [\d.]+ seconds? ago$", current[1], re.MULTILINE)
-    assert (code, err) == (3, "gong-source: calls is current to 20 hours ago, not 6 hours\n")
+    assert (code, err) == (3, "gong-source: calls is 20 hours old, more than 6 hours\n")
     assert json.loads(out)["status"] == "incomplete"
     assert command("status", "--max-age", "soon")[::2] == (
         2,
@@ -337,7 +338,7 @@ def test_budget_too_small_for_a_window_is_reported(serve: Serve, command: Comman
     code, _, err = command("sync", "--max-requests", "1", simulator=serve(nine_windows(3)), **QUARTER)
 
     assert code == 4
-    assert "It was used up before anything could be loaded: set a larger budget" in err
+    assert "budget of requests was used up before anything could be loaded: set a larger one" in err
 
 
 def run_in_process(*arguments: str, **streams: Any) -> tuple[int, str, str]:
@@ -895,3 +896,51 @@ def test_dates_are_in_the_setting_time_zone(serve: Serve, command: Command) -> N
     assert (asked["fromDateTime"], asked["toDateTime"]) == ("2025-12-31T23:00:00Z", "2026-01-31T23:00:00Z")
     assert unknown[0] == 2
     assert "did you mean Europe/Berlin" in unknown[2]
+
+
+def test_plan_of_content_alone_says_what_it_takes(command: Command, serve: Serve) -> None:
+    """The calls are there, their transcripts are not: the plan counts these."""
+    simulator = serve(Tenant.generate(150, start=days_ago(9), end=days_ago(1), seed=3, content=SMALL))
+    assert command("backfill", "--from", iso(days_ago(10)), simulator=simulator)[0] == 0
+    plan = ("backfill", "--from", iso(days_ago(10)), "--to", iso(days_ago(1)), "--plan", "--resources")
+
+    code, out, _err = command(*plan, "transcripts", simulator=simulator)
+    assert (code, "transcripts: 2 requests" in out) == (0, True)
+    assert command(*plan, "calls", simulator=simulator)[1].startswith("nothing to do: the range is loaded already")
+
+
+def test_rows_of_a_load_that_did_not_finish_are_told(command: Command, serve: Serve) -> None:
+    """`status` does not say that nothing is loaded where there are rows."""
+    simulator = serve(public_tenant(250))
+    chosen = ("--resources", "calls,transcripts")
+    assert command("sync", *chosen, "--max-requests", "5", simulator=simulator)[0] == 4
+
+    out = command("status", *chosen, "--max-age", "6h", simulator=simulator)
+    assert re.search(r"transcripts +\d+ rows, but no sync has finished yet", out[1])
+    assert "transcripts: no sync has finished yet" in out[2]
+
+
+def test_resources_without_a_list_of_calls_are_not_called_up_to_date(command: Command, serve: Serve) -> None:
+    """Where the list failed, nobody knows which calls are due; the summary says what was not loaded."""
+    simulator = serve(tenant_of(5), faults=(Fault(kind="status", status=400, text="no", path="/v2/calls"),))
+
+    code, out, err = command("sync", "--resources", "calls,transcripts", simulator=simulator)
+
+    assert code == 1
+    assert "calls: nothing loaded; the message says why" in out
+    assert "transcripts: no stored call is due" in out
+    assert "answered 400" in err
+
+
+def test_a_sync_that_lacks_one_scope_verifies_all_the_same(command: Command, serve: Serve) -> None:
+    """What was loaded is compared, the exit code is that of the sync, and all requests are written down."""
+    simulator = serve(tenant_of(5), scopes=frozenset({"api:calls:read:basic"}))
+    environment = {"SOURCES__GONG__VERIFY_DAYS": "5"}
+
+    code, out, _err = command("sync", "--json", "--resources", "calls,users", simulator=simulator, **environment)
+
+    result = json.loads(out)
+    assert (code, result["status"], result["verification"]["outcome"]) == (3, "incomplete", "clean")
+    assert "interrupted" not in result["resources"]["calls"]
+    with duckdb.connect("gong_calls.duckdb") as connection:
+        assert connection.execute("select requests from gong.runs").fetchall() == [(len(simulator.requests),)]

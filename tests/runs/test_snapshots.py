@@ -283,7 +283,8 @@ def test_without_any_scope_the_run_fails(serve: Serve, settings_for: SettingsFor
     result = sync(settings=settings_for(serve(Tenant(), scopes=frozenset()), resources="all"))
 
     assert result.status == "failed"
-    assert str(result.message).count("is not loaded") == 5  # nobody asks for transcripts of no call
+    assert str(result.message).count("is not loaded") == 3  # nobody asks for transcripts of no call
+    assert "call_details and call_content are not loaded" in str(result.message)
 
 
 def test_calls_come_first_when_a_budget_is_short(serve: Serve, settings_for: SettingsFor) -> None:

@@ -35,7 +35,7 @@ MOST_REQUESTS = 980
 _REQUESTS_WHEN_CLEAN = 3
 _REQUESTS_PER_DIFFERENCE = 22
 # An equal window is halved if this many hidden pairs may be expected in it. Of simulated tables with 18 random damages
-# among 100,000 records, 38 of 40 were repaired whole; a higher value costs less and finds less.
+# among 100,000 records, 37 of 40 were repaired whole; a higher value costs less and finds less.
 _PAIRS_FOR_A_REQUEST = 0.001
 # If the equal windows have no more pages than this, or than requests were spent, all are fetched.
 _FEW_PAGES = 60

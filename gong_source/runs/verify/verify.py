@@ -155,7 +155,7 @@ def _verify(run: Run, members: Sequence[Resource], results: Mapping[str, Verific
             verify_asked(run, members, results, terms)
         else:
             verify_whole(run, resource, result, terms)
-    except (QuotaExhausted, RunStopped, RequestFailed, RecordError) as cause:
+    except (ConfigurationError, QuotaExhausted, RunStopped, RequestFailed, RecordError) as cause:
         for part in results.values():
             record_ending(part, cause)
     result.requests = usage.requests - sent_before
