@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gong_source import windows
@@ -105,7 +105,7 @@ def _base(word: str, zone: str, now: datetime) -> DateTime:
 
 def _shifted(moment: DateTime, number: int, unit: str | None) -> datetime:
     """`number` units later; days and longer units keep the local time of day, also where clocks change."""
-    return _as_utc(moment.add(**{f"{unit.lower()}s": number}) if unit else moment)
+    return windows.utc(moment.add(**{f"{unit.lower()}s": number}) if unit else moment)
 
 
 def _local(moment: datetime, zone: str) -> DateTime:
@@ -119,7 +119,7 @@ def _first(local: datetime, zone: str) -> datetime:
     import pendulum
 
     both = [pendulum.datetime(*local.timetuple()[:3], tz=zone, fold=fold) for fold in (0, 1)]
-    return _as_utc(next(moment for moment in both if moment.date() == local.date()))
+    return windows.utc(next(moment for moment in both if moment.date() == local.date()))
 
 
 def _exactly(local: datetime, zone: str, name: str, text: str) -> datetime:
@@ -129,7 +129,7 @@ def _exactly(local: datetime, zone: str, name: str, text: str) -> datetime:
 
     parts = local.timetuple()[:6]
     try:
-        return _as_utc(pendulum.datetime(*parts, local.microsecond, tz=zone, raise_on_unknown_times=True))
+        return windows.utc(pendulum.datetime(*parts, local.microsecond, tz=zone, raise_on_unknown_times=True))
     except NonExistingTime:
         problem = "does not exist there, because clocks are set forward"
     except AmbiguousTime:
@@ -137,10 +137,6 @@ def _exactly(local: datetime, zone: str, name: str, text: str) -> datetime:
     both = [pendulum.datetime(*parts, tz=zone, fold=fold) for fold in (0, 1)]
     written = " or ".join(sorted({moment.replace(microsecond=0).isoformat() for moment in both}))
     raise ConfigurationError(f"{name}: {text!r} in {zone} {problem}; write {written}")
-
-
-def _as_utc(moment: datetime) -> datetime:
-    return windows.utc(datetime.fromtimestamp(0, UTC) + (moment - datetime.fromtimestamp(0, UTC)))
 
 
 def check_zone(zone: str, name: str = "time_zone") -> str:

@@ -135,6 +135,11 @@ class GongSettings(BaseConfiguration):
         self.resources = read_names(self.resources)
 
     @property
+    def keeps_private(self) -> bool:
+        """Whether private calls are loaded with all that belongs to them."""
+        return self.private_calls == "keep"
+
+    @property
     def chosen(self) -> list[Resource]:
         """The resources to load, in the order in which runs load them."""
         return choose(self.resources)

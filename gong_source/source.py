@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Optional, Union, cast
 import dlt
 from dlt.common.typing import TSecretStrValue  # noqa: TC002 - dlt resolves the annotations at run time
 
-from gong_source.api.by_id import FetchByIds
 from gong_source.api.fetch import Fetch
 from gong_source.dates import parse
 from gong_source.errors import MissingScope
@@ -22,13 +21,21 @@ from gong_source.packages.hints import dlt_resource
 from gong_source.packages.snapshot_package import SnapshotPackage, is_due, read_snapshot
 from gong_source.packages.window_content import WindowContent, fetch_windows
 from gong_source.packages.window_package import WindowPackage, rule_known
-from gong_source.records.answers import AnswerReader, request_for
+from gong_source.records.answers import fetch_answers
 from gong_source.records.call_time import Batch, Converter
 from gong_source.resources import RESOURCES, choose
 from gong_source.resources.declare import CallIds, Instants
 from gong_source.settings import GongCredentials, GongSettings
 from gong_source.stored.deletions import refusal
-from gong_source.stored.due import MOST_ARE_DUE, ListedCall, Scope, due_calls, due_of_listed, hidden_calls, share_due
+from gong_source.stored.due import (
+    MOST_ARE_DUE,
+    CallFilter,
+    ListedCall,
+    due_calls,
+    due_of_listed,
+    hidden_calls,
+    share_due,
+)
 from gong_source.windows import Window, days_before, iso, now, reach, union, utc
 
 if TYPE_CHECKING:
@@ -116,7 +123,7 @@ def _by_time_range(
         client = open_client(settings)
         (chosen,) = (one for one in choose(dlt.current.source().selected_resources) if one.name == resource.name)
         try:
-            for one in filter(None, (chosen, chosen.instead_of)):
+            for one in filter(None, (chosen, chosen.fallback)):
                 try:
                     yield from _fetch_missing(client, one, settings, start, incremental, listed)
                     return
@@ -214,8 +221,8 @@ def _content(resource: Resource, settings: GongSettings, wanted: _Wanted) -> Win
     if not members or not wanted.ranges:
         return None
     covered = [Window(wanted.known_from, wanted.reached)] if wanted.known_from < wanted.reached else []
-    scope, moment = Scope(settings.private_calls == "keep", settings.workspace_id), now()
-    due = sum(share_due(query, members, scope, window, covered, moment) * window.seconds for window in wanted.ranges)
+    calls, moment = CallFilter(settings.keeps_private, settings.workspace_id), now()
+    due = sum(share_due(query, members, calls, window, covered, moment) * window.seconds for window in wanted.ranges)
     if due / sum(window.seconds for window in wanted.ranges) <= MOST_ARE_DUE:
         return None
     return WindowContent(members, query, settings.max_deleted_share, settings.privacy)
@@ -274,19 +281,18 @@ def _ask(
     read: AbstractSet[str],
 ) -> Iterator[Any]:
     """What Gong has for the calls that are due, stored ones and those just listed, but for those just `read`."""
-    scope, moment = Scope(settings.private_calls == "keep", settings.workspace_id), now()
-    stored = [call for call in due_calls(query, members, scope, moment) if call.id not in listed]
+    wanted, moment = CallFilter(settings.keeps_private, settings.workspace_id), now()
+    stored = [call for call in due_calls(query, members, wanted, moment) if call.id not in listed]
     unread = {call_id: call for call_id, call in listed.items() if call_id not in read}
-    due = {call.id: call for call in [*due_of_listed(query, members, unread, scope, moment), *stored]}
+    due = {call.id: call for call in [*due_of_listed(query, members, unread, wanted, moment), *stored]}
     times, privacy = {call.id: call.call_time for call in due.values()}, settings.privacy
-    reader = AnswerReader(members, times, private=scope.private, privacy=privacy)
-    answers = FetchByIds(client, request_for(members), list(due), reader, quick=reader.quick)
+    answers, reader = fetch_answers(client, members, times, private=wanted.private, privacy=privacy)
     package = CallPackage(
         answers,
         members,
         ContentRows(query, due, settings.max_deleted_share, privacy),
         "sync",
-        hidden=hidden_calls(query, members, scope, listed),
+        hidden=hidden_calls(query, members, wanted, listed),
         found_private=reader.hidden,
     )
     try:
@@ -324,5 +330,5 @@ def _read_whole(resource: Resource, settings: GongSettings) -> Iterator[Any]:
     package = SnapshotPackage(snapshot, query, "sync", settings.max_deleted_share)
     yield from package.items()
     if package.refused:
-        logger.warning("%s", refusal(resource, package.missing, package.stored))
+        logger.warning("%s", refusal(resource, package.gone, package.stored))
     state["fetched_at"] = iso(snapshot.fetched_at)

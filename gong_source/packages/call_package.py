@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from gong_source.errors import WrongTenant
 from gong_source.packages.content_rows import BYTES_PER_YIELD, LEAST_BYTES
-from gong_source.packages.items import current_load_id, is_new, item_of, ledger_row, rows_of, tables_made
+from gong_source.packages.items import current_load_id, empty_new_tables, is_new, item_of, ledger_row, rows_of
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class CallPackage:
     def items(self) -> Iterator[Any]:
         """The package's tables as dlt items."""
         load_id = current_load_id()
-        yield from tables_made(self.members, load_id)
+        yield from empty_new_tables(self.members, load_id)
         self.rows.hide(self.members, self.hidden)
         taken: list[Answer[list[Content]]] = []
         for answer in self._until_full():

@@ -17,7 +17,7 @@ from gong_source.records.answers import text_totals
 from gong_source.records.privacy import KEEP_ALL
 from gong_source.records.rows import to_table
 from gong_source.resources.declare import TOMBSTONE
-from gong_source.stored.deletions import too_many_missing
+from gong_source.stored.deletions import too_many_gone
 from gong_source.stored.due import ask_again_at
 from gong_source.stored.query import id_batches, placeholders, rows_with_ids
 from gong_source.windows import now_exactly
@@ -142,7 +142,7 @@ class ContentRows:
         Where these are too many at once, adds nothing and returns them.
         """
         lost = self._with_rows(resource, child, without)
-        if too_many_missing(len(lost), compared, self._share):
+        if too_many_gone(len(lost), compared, self._share):
             self.losses[resource.name][child.name] += len(lost)
             return lost
         self._add(child, tombstones(child, lost))
@@ -168,7 +168,7 @@ class ContentRows:
         kept: set[str] = set()
         for name in names:
             lost = [i for i, row in stored.items() if row.get(name) is not None and answered[i][name] is None]
-            if too_many_missing(len(lost), len(had_content), self._share):
+            if too_many_gone(len(lost), len(had_content), self._share):
                 self.losses[resource.name][f"{resource.table.name}.{name}"] += len(lost)
                 kept.update(lost)
                 for call_id in lost:

@@ -51,7 +51,7 @@ def item_of(resource: Resource, name: str, rows: pa.Table, load_id: str) -> Any:
     return item if name == resource.table.name else dlt.mark.with_table_name(item, name)
 
 
-def tables_made(members: Sequence[Resource], load_id: str) -> Iterator[Any]:
+def empty_new_tables(members: Sequence[Resource], load_id: str) -> Iterator[Any]:
     """The tables of `members` that dlt does not know yet, without rows, as items of the first one's dlt resource."""
     for member in members:
         for table in (member.table, *member.children):

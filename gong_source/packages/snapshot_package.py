@@ -17,7 +17,7 @@ from gong_source.packages.items import as_stored, current_load_id, is_new, ledge
 from gong_source.records.privacy import KEEP_ALL
 from gong_source.records.rows import distinct, read_records, to_table, with_load_id
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
-from gong_source.stored.deletions import too_many_missing
+from gong_source.stored.deletions import too_many_gone
 from gong_source.stored.query import rows_where
 from gong_source.windows import hours_between, now_exactly
 
@@ -109,7 +109,7 @@ def refuse_strangers(snapshot: Snapshot, stored: Sequence[Row]) -> None:
 class SnapshotPackage:
     """A snapshot for one dlt package, with the deletions and the history that follow from it.
 
-    `query` reads what is stored. Where more than `max_deleted_share` of the stored records are missing, none is marked
+    `query` reads what is stored. Where more than `max_deleted_share` of the stored records are gone, none is marked
     as deleted and `refused` is true. `empty_tables` are created with the package if they do not exist. After `items`,
     the counts say what was found.
     """
@@ -120,7 +120,7 @@ class SnapshotPackage:
     max_deleted_share: float
     empty_tables: Sequence[Table] = ()
     stored: int = 0
-    missing: int = 0
+    gone: int = 0
     refused: bool = False
     marked_deleted: int = 0
 
@@ -142,22 +142,22 @@ class SnapshotPackage:
             if is_new(other):
                 yield rows_of(other, [], load_id)
 
-    def would_refuse(self, missing: int, stored: int) -> bool:
-        """Whether `missing` of `stored` records are too many to be marked as deleted without a confirmation."""
-        if not missing or self.max_deleted_share == float("inf"):
+    def would_refuse(self, gone: int, stored: int) -> bool:
+        """Whether `gone` of `stored` records are too many to be marked as deleted without a confirmation."""
+        if not gone or self.max_deleted_share == float("inf"):
             return False
         nothing_listed = not self.snapshot.ids
-        return nothing_listed or too_many_missing(missing, stored, self.max_deleted_share)
+        return nothing_listed or too_many_gone(gone, stored, self.max_deleted_share)
 
     def _deleted(self, stored: Sequence[Row]) -> list[Row]:
         """The stored rows that Gong no longer lists, marked as deleted; none where that cannot be trusted."""
-        missing = [row for row in stored if row["id"] not in self.snapshot.ids]
-        self.stored, self.missing = len(stored), len(missing)
-        self.refused = self.would_refuse(len(missing), len(stored))
+        gone = [row for row in stored if row["id"] not in self.snapshot.ids]
+        self.stored, self.gone = len(stored), len(gone)
+        self.refused = self.would_refuse(len(gone), len(stored))
         if self.refused or not self.snapshot.settled:  # a record that Gong still processes may be listed again
             return []
-        self.marked_deleted = len(missing)
-        return [row | {"deleted_at": self.snapshot.fetched_at} for row in missing]
+        self.marked_deleted = len(gone)
+        return [row | {"deleted_at": self.snapshot.fetched_at} for row in gone]
 
     def _states(self, history: History, deleted: Sequence[Row]) -> list[Row]:
         """The states that end with this snapshot, and those that begin."""

@@ -64,7 +64,7 @@ def snapshot_source(package: SnapshotPackage) -> DltSource:
     return _source(dlt_resource(package.snapshot.resource, whole, *package.empty_tables))
 
 
-def calls_source(package: CallPackage) -> DltSource:
+def answers_source(package: CallPackage) -> DltSource:
     """A dlt source that yields the package of what Gong answered about named calls."""
     leader, *others = package.members
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 from gong_source.api.fetch import Fetch
 from gong_source.api.plan import LISTS, WITH_CONTENT
 from gong_source.packages.content_rows import LEAST_BYTES, ContentRows
-from gong_source.packages.items import current_load_id, item_of, ledger_row, tables_made
+from gong_source.packages.items import current_load_id, empty_new_tables, item_of, ledger_row
 from gong_source.records.answers import request_for
 from gong_source.records.call_time import Batch, Converter, page_times
-from gong_source.stored.due import calls_in, listed_calls
+from gong_source.stored.due import calls_in, with_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ class WindowContent:
     def take_in(self, fetched: FetchedWindow[Batch]) -> None:
         """Takes the content out of the parts of a window. Of a call that is in it twice, the last one counts."""
         listed = {call_id: call for part in fetched.parts for call_id, call in calls_in(part.table).items()}
-        self._due |= {call.id: call for call in listed_calls(self._query, self.members, listed)}
+        self._due |= {call.id: call for call in with_headers(self._query, self.members, listed)}
         taken: set[str] = set()
         for part in reversed(fetched.parts):
             ids = set(part.table["id"].to_pylist())
@@ -62,7 +62,7 @@ class WindowContent:
     def items(self) -> Iterator[Any]:
         """The rows of the package as dlt items, as they come; None while there are none."""
         load_id = current_load_id()
-        yield from tables_made(self.members, load_id)
+        yield from empty_new_tables(self.members, load_id)
         while not self.complete:
             if self.rows.tables_ready:
                 for name, rows in self.rows.take_out(LEAST_BYTES):

@@ -17,7 +17,7 @@ from gong_source.packages.items import as_stored, current_load_id, is_new, ledge
 from gong_source.records.call_time import Rule
 from gong_source.records.rows import distinct, to_table, with_load_id
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
-from gong_source.stored.deletions import Missing, find_missing
+from gong_source.stored.deletions import Gone, find_gone
 from gong_source.windows import Window, intersect, now_exactly, reach, utc
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class WindowPackage:
     unmapped: int = 0
     unsettled: list[Window] = field(default_factory=list)
     ledger_rows: list[dict[str, Any]] = field(default_factory=list)
-    missing: Missing = field(default_factory=Missing)
+    gone: Gone = field(default_factory=Gone)
     _listed: set[str] = field(default_factory=set)
     _settled: list[Window] = field(default_factory=list)
 
@@ -170,11 +170,11 @@ class WindowPackage:
             return []
         workspace_id, share = self.fetch.client.workspace_id, self.max_deleted_share
         try:
-            self.missing = find_missing(self.query, resource, ranges, self._listed, workspace_id, share)
+            self.gone = find_gone(self.query, resource, ranges, self._listed, workspace_id, share)
         except DestinationFailed as error:  # what has been fetched is kept, and loaded as soon as that works again
             logger.warning("deleted %s are not marked in this run: %s", self.resource.plural, error)
         moment = now_exactly()
-        rows = [row | {"deleted_at": moment} for row in self.missing.rows]
+        rows = [row | {"deleted_at": moment} for row in self.gone.rows]
         return self.converter.privacy.clean_rows(resource.table, rows)
 
     def _record_window(self, fetched: FetchedWindow[Batch], records: int) -> None:

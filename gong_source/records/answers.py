@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gong_source.api.by_id import FetchByIds
 from gong_source.errors import RecordError
 from gong_source.records.children import family_of, read_families, read_families_fast
 from gong_source.records.content_hash import bytes_of_texts, content_hashes
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from gong_source.api.client import Page
+    from gong_source.api.client import Client, Page
     from gong_source.api.endpoints import Endpoint
     from gong_source.records.children import Family
     from gong_source.records.privacy import Privacy
@@ -195,6 +196,14 @@ class AnswerReader:
             _hashes(member, list(by_id), family),
             {call_id for call_id, record in by_id.items() if _at(record, awaited)},
         )
+
+
+def fetch_answers(
+    client: Client, members: Sequence[Resource], call_times: Mapping[str, datetime], *, private: bool, privacy: Privacy
+) -> tuple[FetchByIds[list[Content]], AnswerReader]:
+    """A fetch of what Gong has for these calls, in their order, and the reader of its answers."""
+    reader = AnswerReader(members, call_times, private=private, privacy=privacy)
+    return FetchByIds(client, request_for(members), list(call_times), reader, quick=reader.quick), reader
 
 
 def request_for(members: Sequence[Resource]) -> Endpoint:

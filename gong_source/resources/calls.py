@@ -68,5 +68,5 @@ CALLS_WITH_DETAILS = replace(
     endpoint=endpoints.EXTENSIVE_CALLS,
     scope="api:calls:read:extensive",
     select=Instants(conferences=None),
-    instead_of=CALLS,
+    fallback=CALLS,
 )

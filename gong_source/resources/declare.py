@@ -171,7 +171,7 @@ class Resource:
     key needs. `table` holds one row for each record, `children` the elements of the lists inside it. `history` is None
     if only the current values are kept. `record_bytes` is about what Gong sends for a record.
 
-    `instead_of` is the same resource read from another endpoint, for a key that lacks the scope of this one.
+    `fallback` is the same resource read from another endpoint, for a key that lacks the scope of this one.
     """
 
     name: str
@@ -184,7 +184,7 @@ class Resource:
     history: History | None = None
     children: tuple[Table, ...] = ()
     record_bytes: int = 1000
-    instead_of: Resource | None = None
+    fallback: Resource | None = None
 
     @property
     def windowed(self) -> bool:

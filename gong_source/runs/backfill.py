@@ -12,12 +12,12 @@ from gong_source.connection import connect
 from gong_source.errors import ConfigurationError, MissingScope
 from gong_source.packages.window_package import known_tenant
 from gong_source.resources import RESOURCES
-from gong_source.runs.load_by_id import hide_private, load_due, scope_of, sharing
+from gong_source.runs.load_by_id import call_filter, hide_private, load_due, sharing
 from gong_source.runs.load_content import WindowLoad
 from gong_source.runs.results import LoadResult, add_results, as_json
 from gong_source.runs.run import open_run
 from gong_source.settings import resolve_settings
-from gong_source.stored.due import Scope, due_calls
+from gong_source.stored.due import CallFilter, due_calls
 from gong_source.warehouse.ledger import read_ledger
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, subtract, union
@@ -79,11 +79,11 @@ def _backfill_resources(
         was_read = read >= _names(members)
         moment = None if refresh and not was_read else now()
         with run.warehouse.connected():
-            calls = due_calls(run.warehouse.query, members, scope_of(run, asked), moment)
+            calls = due_calls(run.warehouse.query, members, call_filter(run, asked), moment)
         return load_due(run, members, mode="backfill", calls=calls)
     results = _backfill_windows(run, resource, asked, refresh=refresh)
-    if results[resource.name].missing_scope and resource.instead_of is not None:
-        results |= _backfill_windows(run, resource.instead_of, asked, refresh=refresh)
+    if results[resource.name].missing_scope and resource.fallback is not None:
+        results |= _backfill_windows(run, resource.fallback, asked, refresh=refresh)
     hide_private(run)
     return results
 
@@ -94,7 +94,7 @@ def _names(resources: Sequence[Resource]) -> set[str]:
 
 def _backfill_windows(run: Run, resource: Resource, asked: Window, *, refresh: bool) -> dict[str, ResourceResult]:
     moment, ledger = now(), run.ledger(resource)
-    ranges = ledger.widened([asked], moment) if refresh else missing(ledger, asked, run.settings.lookback_days)
+    ranges = ledger.widened([asked], moment) if refresh else ranges_to_fetch(ledger, asked, run.settings.lookback_days)
     if not ranges:
         run.note(f"{resource.name}: {asked} is loaded already; --refresh loads it again")
     load = WindowLoad(run, resource, ranges, mode="backfill", moment=moment, refresh=refresh)
@@ -189,13 +189,13 @@ def _count(
 ) -> tuple[Resource, list[Window], list[int]]:
     """The resource as the key may list it, the ranges to load, and Gong's counts of them."""
     own = ledger.of(resource)
-    ranges = own.widened([asked], now()) if refresh else missing(own, asked, settings.lookback_days)
+    ranges = own.widened([asked], now()) if refresh else ranges_to_fetch(own, asked, settings.lookback_days)
     try:
         return resource, ranges, _totals(client, resource, ranges)
     except MissingScope:
-        if resource.instead_of is None:
+        if resource.fallback is None:
             raise
-        return _count(client, resource.instead_of, ledger, asked, settings, refresh=refresh)
+        return _count(client, resource.fallback, ledger, asked, settings, refresh=refresh)
 
 
 def _with_list(listed: Sequence[Resource], chosen: Sequence[Resource]) -> set[str]:
@@ -218,7 +218,7 @@ def _totals(client: Client, resource: Resource, ranges: list[Window]) -> list[in
     return [client.page(resource.endpoint, window).total or 0 for window in asked]
 
 
-def missing(ledger: Ledger, asked: Window, lookback_days: float) -> list[Window]:
+def ranges_to_fetch(ledger: Ledger, asked: Window, lookback_days: float) -> list[Window]:
     """What of `asked` has not been fetched, or was unsettled when it was, lately."""
     moment = now()
     unsettled = ledger.unsettled_since(days_before(moment, lookback_days))
@@ -237,10 +237,10 @@ def _due(
     warehouse: Warehouse, settings: GongSettings, chosen: Sequence[Resource], asked: Window, *, refresh: bool
 ) -> list[tuple[list[Resource], int]]:
     """The resources that share requests, and how many of the stored calls they would be asked for."""
-    scope = Scope(settings.private_calls == "keep", settings.workspace_id, asked)
+    wanted = CallFilter(settings.keeps_private, settings.workspace_id, asked)
     moment = None if refresh else now()
     by_id = [resource for resource in chosen if resource.by_id]
-    return [(members, len(due_calls(warehouse.query, members, scope, moment))) for members in sharing(by_id)]
+    return [(members, len(due_calls(warehouse.query, members, wanted, moment))) for members in sharing(by_id)]
 
 
 def _with_past(settings: GongSettings) -> list[Resource]:

@@ -31,6 +31,7 @@ from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult, Verification
 from gong_source.stored.deletions import refusal
+from gong_source.stored.query import placeholders
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import last_snapshot
@@ -105,7 +106,7 @@ def load_windows(
         return
     warehouse, contents = run.warehouse, contents or {}
     state = warehouse.pipeline.state.get("sources", {}).get("gong", {}).get("resources", {}).get(resource.name, {})
-    rule, private = rule_known(state, resource), run.settings.private_calls == "keep"
+    rule, private = rule_known(state, resource), run.settings.keeps_private
     converter = Converter(run.client, resource, rule, run.settings.privacy, members=list(contents), private=private)
     fetch = fetch_windows(_SelectedFetch, run.client, converter, result.ranges)
     fetch.load_if = load_if
@@ -143,7 +144,9 @@ def _load_chunks(run: Run, result: ResourceResult, fetch: _SelectedFetch, terms:
         package = _package(run, fetch, terms, report)
         load_ids += run.warehouse.load(chunk_source(package, start))
         result.watermark = terms.watermark = package.watermark
-        _count(run, result, package)
+        if package.gone.rows:
+            apply_policy(run.warehouse, package.resource, run.settings.deleted_calls)
+        _count(result, package)
         if package.content is not None:
             for member, part in terms.contents.items():
                 count_content(part, len(package.content.asked), package.content.rows, member)
@@ -172,18 +175,16 @@ def _package(run: Run, fetch: _SelectedFetch, terms: _Terms, report: Report) -> 
     )
 
 
-def _count(run: Run, result: ResourceResult, package: WindowPackage) -> None:
+def _count(result: ResourceResult, package: WindowPackage) -> None:
     """Counts a chunk that has been loaded."""
     result.received += package.records
     result.windows += len(package.ledger_rows)
     result.loaded += [Window(row["window_start"], row["window_end"]) for row in package.ledger_rows]
     result.unmapped += package.unmapped
     result.unsettled += package.unsettled
-    if package.missing.rows:
-        result.marked_deleted += len(package.missing.rows)
-        apply_policy(run.warehouse, package.resource, run.settings.deleted_calls)
-    if package.missing.refused:
-        result.refusal = refusal(package.resource, package.missing.missing, package.missing.stored)
+    result.marked_deleted += len(package.gone.rows)
+    if package.gone.refused:
+        result.refusal = refusal(package.resource, package.gone.count, package.gone.stored)
 
 
 def count_content(result: ResourceResult, asked: int, rows: ContentRows, resource: Resource) -> None:
@@ -216,9 +217,8 @@ def _rows_changed(warehouse: Warehouse, resource: Resource, load_ids: Sequence[s
     """How many rows are new or different since these loads."""
     if not load_ids:
         return 0
-    marks = ", ".join(["%s"] * len(load_ids))
-    table = resource.table.name
-    found = warehouse.query(f"select count(*) from {{dataset}}.{table} where _dlt_load_id in ({marks})", *load_ids)
+    among = f"where _dlt_load_id in ({placeholders(load_ids)})"
+    found = warehouse.query(f"select count(*) from {{dataset}}.{resource.table.name} {among}", *load_ids)
     return int(found[0][0]) if found else 0
 
 
@@ -302,6 +302,6 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
             " some, so none is marked as deleted"
         )
     if package.refused:
-        result.refusal = refusal(resource, package.missing, package.stored)
+        result.refusal = refusal(resource, package.gone, package.stored)
         result.status, result.message = "incomplete", result.refusal
     return result

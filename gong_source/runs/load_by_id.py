@@ -8,13 +8,13 @@ from gong_source.api.by_id import MOST_IDS, FetchByIds
 from gong_source.errors import GongError, WrongTenant
 from gong_source.packages.call_package import CallPackage
 from gong_source.packages.content_rows import ContentRows
-from gong_source.packages.sources import calls_source
-from gong_source.records.answers import AnswerReader, request_for
+from gong_source.packages.sources import answers_source
+from gong_source.records.answers import fetch_answers
 from gong_source.resources import RESOURCES
 from gong_source.runs.load import BEGUN_EMPTY, count_content, record_ending, take_refusal
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult
-from gong_source.stored.due import Scope, due_calls, hidden_calls
+from gong_source.stored.due import CallFilter, due_calls, hidden_calls
 from gong_source.warehouse.deleted import mark_private
 from gong_source.windows import now
 
@@ -47,11 +47,11 @@ def sharing(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
         seen |= {other.name for other in group}
 
 
-def scope_of(
+def call_filter(
     run: Run, window: Window | None = None, *, since: datetime | None = None, before: datetime | None = None
-) -> Scope:
+) -> CallFilter:
     """The calls that the run may ask for by id."""
-    return Scope(run.settings.private_calls == "keep", run.settings.workspace_id, window, since, before)
+    return CallFilter(run.settings.keeps_private, run.settings.workspace_id, window, since, before)
 
 
 def hide_private(run: Run) -> None:
@@ -61,14 +61,14 @@ def hide_private(run: Run) -> None:
     if not stored:
         return
     with run.warehouse.connected():
-        found = [(members, hidden_calls(query, members, scope_of(run))) for members in sharing(stored)]
+        found = [(members, hidden_calls(query, members, call_filter(run))) for members in sharing(stored)]
     for members, hidden in found:
         if hidden:
             nothing: FetchByIds[list[Content]] = FetchByIds(
                 run.client, members[0].endpoint, [], lambda _ids, _pages: []
             )
             rows = ContentRows(query, {}, 1.0, run.settings.privacy)
-            run.warehouse.load(calls_source(CallPackage(nothing, members, rows, "sync", hidden=hidden)))
+            run.warehouse.load(answers_source(CallPackage(nothing, members, rows, "sync", hidden=hidden)))
 
 
 def load_due(
@@ -89,15 +89,14 @@ def load_due(
     was answered before is loaded, and the results say why it ended. Raises `WrongTenant`, and `DestinationFailed` if
     the warehouse fails.
     """
-    scope = scope_of(run, since=since, before=before)
-    due = {call.id: call for call in (_due(run, members, scope) if calls is None else calls)}
+    wanted = call_filter(run, since=since, before=before)
+    due = {call.id: call for call in (_due(run, members, wanted) if calls is None else calls)}
     results = {member.name: ResourceResult(member.name, nothing_due=not due) for member in members}
     known = run.warehouse.known_tables()
     if not due and (not makes_tables or all(table.name in known for member in members for table in member.tables)):
         return results
     times = {call.id: call.call_time for call in due.values()}
-    reader = AnswerReader(members, times, private=scope.private, privacy=run.settings.privacy)
-    answers = FetchByIds(run.client, request_for(members), list(due), reader, quick=reader.quick)
+    answers, reader = fetch_answers(run.client, members, times, private=wanted.private, privacy=run.settings.privacy)
     try:
         share = run.settings.max_deleted_share if max_deleted_share is None else max_deleted_share
         _load_chunks(run, members, results, answers, due, reader.hidden, mode, share)
@@ -111,10 +110,10 @@ def load_due(
     return results
 
 
-def _due(run: Run, members: Sequence[Resource], scope: Scope) -> list[DueCall]:
+def _due(run: Run, members: Sequence[Resource], wanted: CallFilter) -> list[DueCall]:
     """The calls that are due now."""
     with run.warehouse.connected():
-        return due_calls(run.warehouse.query, members, scope, now())
+        return due_calls(run.warehouse.query, members, wanted, now())
 
 
 def _load_chunks(
@@ -148,7 +147,7 @@ def _load_chunks(
             max_seconds=_SECONDS_PER_CHUNK,
             on_answer=lambda package, before=asked: report(before + package.asked),  # type: ignore[misc]
         )
-        run.warehouse.load(calls_source(package))
+        run.warehouse.load(answers_source(package))
         asked += package.asked
         for member in members:
             count_content(results[member.name], package.asked, rows, member)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gong_source.runs.load import load_windows, record_ending, take_refusal
-from gong_source.runs.load_by_id import scope_of
+from gong_source.runs.load_by_id import call_filter
 from gong_source.runs.results import ResourceResult, add_results
 from gong_source.stored.due import MOST_ARE_DUE, share_due
 from gong_source.windows import Window, days_before, intersect, subtract
@@ -108,10 +108,10 @@ class WindowLoad:
         if not self._members:
             return []
         run, covered = self._run, self._run.ledger(self._resource).covered
-        query, scope = run.warehouse.query, scope_of(run)
+        query, wanted = run.warehouse.query, call_filter(run)
         with run.warehouse.connected():
             return [
                 window
                 for window in ranges
-                if share_due(query, self._members, scope, window, covered, moment) > MOST_ARE_DUE
+                if share_due(query, self._members, wanted, window, covered, moment) > MOST_ARE_DUE
             ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gong_source.errors import GongError
 from gong_source.packages.sources import rows_source
 from gong_source.resources.bookkeeping import RUNS
+from gong_source.stored.query import placeholders
 from gong_source.version import __version__
 from gong_source.windows import now_exactly
 
@@ -68,8 +69,7 @@ def add_row(warehouse: Warehouse, resource: Resource, table: Table, row: Mapping
     """Adds a row to one of our own tables; one that is not there yet is made, as part of `resource`."""
     if table.name in warehouse.known_tables():  # an insert costs far less than a dlt package
         values = {name: value for name, value in row.items() if value is not None}
-        marks = ", ".join(["%s"] * len(values))
-        statement = f"insert into {{dataset}}.{table.name} ({', '.join(values)}) values ({marks})"
+        statement = f"insert into {{dataset}}.{table.name} ({', '.join(values)}) values ({placeholders([*values])})"
         warehouse.execute(statement, *values.values())
     else:
         warehouse.load(rows_source(resource, table, [row]))

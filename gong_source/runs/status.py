@@ -9,7 +9,7 @@ from gong_source.dates import in_words
 from gong_source.resources import RESOURCES
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
-from gong_source.stored.due import Scope, count_calls
+from gong_source.stored.due import CallFilter, count_calls
 from gong_source.warehouse.arrivals import Delays, read_delays, read_found_later
 from gong_source.warehouse.ledger import (
     LastRun,
@@ -196,14 +196,14 @@ def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) ->
 def _status_by_id(
     warehouse: Warehouse, resource: Resource, settings: GongSettings, verified: Verified | None
 ) -> ResourceStatus:
-    scope = Scope(settings.private_calls == "keep", settings.workspace_id)
+    wanted = CallFilter(settings.keeps_private, settings.workspace_id)
     last, moment = last_snapshot(warehouse, resource), now()
     current_to = last_done_sync(warehouse, resource) if last else None
-    _, rows, _ = count_calls(warehouse.query, resource, scope)
+    _, rows, _ = count_calls(warehouse.query, resource, wanted)
     lacks = []
     for age, youngest, oldest in _AGES:
         window = Window(days_before(moment, oldest), days_before(moment, youngest))
-        calls, _, found = count_calls(warehouse.query, resource, replace(scope, window=window))
+        calls, _, found = count_calls(warehouse.query, resource, replace(wanted, window=window))
         lacks += [Lack(age, calls - found, calls)] if found < calls else []
     mode = "by id" if last else None
     return ResourceStatus(

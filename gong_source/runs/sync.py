@@ -47,11 +47,11 @@ def sync(
         moment = now()
         result = LoadResult("sync", notes=run.notes)
         run.results.append(result)
-        older = [load for resource in settings.chosen if (load := _sync_listed(run, result, resource, moment))]
+        loads = [_sync_listed(run, result, resource, moment) for resource in settings.chosen]
         recent = days_before(moment, RECENT_DAYS)
         hide_private(run)
         _sync_by_id(run, result, since=recent)
-        if _load_older(result, older):
+        if _load_older(result, loads):
             hide_private(run)
         _sync_by_id(run, result, before=recent)
         result.conclude(run.client.transport.usage, run.seconds)
@@ -69,8 +69,8 @@ def _sync_listed(run: Run, result: LoadResult, resource: Resource, moment: datet
         return None
     load = _window_load(run, resource, moment)
     parts = load.recent()
-    if parts[resource.name].missing_scope and resource.instead_of is not None:
-        load = _window_load(run, resource.instead_of, moment)
+    if parts[resource.name].missing_scope and resource.fallback is not None:
+        load = _window_load(run, resource.fallback, moment)
         parts |= load.recent()
     add_results(result.resources, parts)
     apply_policy(run.warehouse, resource, run.settings.deleted_calls)  # an earlier run may have died before it
@@ -80,7 +80,7 @@ def _sync_listed(run: Run, result: LoadResult, resource: Resource, moment: datet
 def _window_load(run: Run, resource: Resource, moment: datetime) -> WindowLoad:
     ledger = run.ledger(resource)
     start = _start(run, ledger, moment)
-    ranges = missing(ledger, start, moment, run.settings.lookback_days)
+    ranges = ranges_to_fetch(ledger, start, moment, run.settings.lookback_days)
     if _has_listed_enough(run, resource, ledger, moment):
         latest = [Window(days_before(moment, _LATEST_DAYS), moment)]
         ranges = union([*subtract([Window(start, moment)], ledger.covered), *intersect(ranges, latest)])
@@ -89,10 +89,10 @@ def _window_load(run: Run, resource: Resource, moment: datetime) -> WindowLoad:
     )
 
 
-def _load_older(result: LoadResult, loads: Sequence[WindowLoad]) -> bool:
+def _load_older(result: LoadResult, loads: Sequence[WindowLoad | None]) -> bool:
     """Loads what is left of the windows; whether there was anything."""
     found = False
-    for load in loads:
+    for load in filter(None, loads):
         failed = result.resources[load.name].status == "failed"
         if not failed and not _is_over(result) and (parts := load.older()):
             add_results(result.resources, parts)
@@ -117,7 +117,7 @@ def _is_over(result: LoadResult) -> bool:
 def _has_listed_enough(run: Run, resource: Resource, ledger: Ledger, moment: datetime) -> bool:
     """Whether enough runs of this UTC day have listed the whole lookback, so that its last two days will do now."""
     days = run.settings.lookback_days
-    if resource.instead_of is None or days <= _LATEST_DAYS:
+    if resource.fallback is None or days <= _LATEST_DAYS:
         return False
     older = Window(days_before(moment, days), days_before(moment, _LATEST_DAYS))
     with run.warehouse.connected():
@@ -141,7 +141,7 @@ def _verify(run: Run, result: LoadResult) -> None:
         run.note(f"the verification was not finished: {verification.message}")
 
 
-def missing(ledger: Ledger, start: datetime, end: datetime, lookback_days: float) -> list[Window]:
+def ranges_to_fetch(ledger: Ledger, start: datetime, end: datetime, lookback_days: float) -> list[Window]:
     """What a sync up to `end` has to fetch: what is not covered, what may have come late, what was unsettled."""
     to_refetch = [*ledger.unsettled_since(days_before(end, lookback_days)), *ledger.fetched_early(lookback_days)]
     wanted = union([*subtract([Window(start, end)], ledger.covered), *to_refetch])

@@ -64,7 +64,7 @@ class DueCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class CallFilter:
     """Which calls may be asked for: private ones or not, of one workspace (None: of all), and of which time."""
 
     private: bool = False
@@ -74,7 +74,9 @@ class Scope:
     before: datetime | None = None
 
 
-def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: datetime | None = None) -> list[DueCall]:
+def due_calls(
+    query: Query, members: Sequence[Resource], wanted: CallFilter, moment: datetime | None = None
+) -> list[DueCall]:
     """The stored calls to ask for at `moment`, latest first: those due for any of `members`, which share requests.
 
     A call is due if it has no header, if its header says so or is part of a load that did not end, or if its length has
@@ -95,7 +97,7 @@ def due_calls(query: Query, members: Sequence[Resource], scope: Scope, moment: d
         ]
         changed = f"coalesce({h}.asked_duration, -1) <> coalesce(c.duration, -1)"
         due.append(f"{h}.call_id is null or {h}.ask_again_at <= %s or {changed} or not {complete}")
-    conditions, parameters = _conditions(scope)
+    conditions, parameters = _conditions(wanted)
     if moment is not None and len(known) == len(members):
         conditions.append(f"({' or '.join(due)})")
         parameters += [moment] * len(due)
@@ -125,7 +127,7 @@ def calls_in(table: pa.Table) -> dict[str, ListedCall]:
     }
 
 
-def listed_calls(query: Query, members: Sequence[Resource], listed: Mapping[str, ListedCall]) -> list[DueCall]:
+def with_headers(query: Query, members: Sequence[Resource], listed: Mapping[str, ListedCall]) -> list[DueCall]:
     """The calls just `listed`, with what is known of them."""
     headers = _headers(query, members, list(listed))
     return [_listed_call(call_id, call, headers.get(call_id, {})) for call_id, call in listed.items()]
@@ -168,7 +170,7 @@ def _listed_call(call_id: str, call: ListedCall, headers: Mapping[str, _Header])
 
 
 def due_of_listed(
-    query: Query, members: Sequence[Resource], listed: Mapping[str, ListedCall], scope: Scope, moment: datetime
+    query: Query, members: Sequence[Resource], listed: Mapping[str, ListedCall], wanted: CallFilter, moment: datetime
 ) -> list[DueCall]:
     """The calls to ask for among those just `listed`, latest first."""
     headers = _headers(query, members, list(listed))
@@ -185,19 +187,19 @@ def due_of_listed(
     due = [
         _listed_call(call_id, call, headers.get(call_id, {}))
         for call_id, call in listed.items()
-        if (scope.private or not call.is_private) and is_due(call_id, call)
+        if (wanted.private or not call.is_private) and is_due(call_id, call)
     ]
     return sorted(due, key=lambda call: call.call_time, reverse=True)
 
 
 def hidden_calls(
-    query: Query, members: Sequence[Resource], scope: Scope, listed: Mapping[str, ListedCall] | None = None
+    query: Query, members: Sequence[Resource], wanted: CallFilter, listed: Mapping[str, ListedCall] | None = None
 ) -> list[str]:
     """The private calls whose content is stored and must not be, or may be after a load that did not end.
 
     What a list has just shown, `listed`, counts more than what is stored.
     """
-    if scope.private:
+    if wanted.private:
         return []
     listed = listed or {}
     found: set[str] = set()
@@ -215,7 +217,7 @@ def hidden_calls(
 def share_due(
     query: Query,
     members: Sequence[Resource],
-    scope: Scope,
+    wanted: CallFilter,
     window: Window,
     covered: Sequence[Window],
     moment: datetime,
@@ -227,14 +229,14 @@ def share_due(
     new = sum(part.seconds for part in subtract([window], covered)) / window.seconds
     if new > MOST_ARE_DUE:
         return new
-    stored, _asked, _found = count_calls(query, members[0], replace(scope, window=window))
-    due = len(due_calls(query, members, replace(scope, window=window), moment))
+    stored, _asked, _found = count_calls(query, members[0], replace(wanted, window=window))
+    due = len(due_calls(query, members, replace(wanted, window=window), moment))
     return new + (1 - new) * due / stored if stored else new
 
 
-def count_calls(query: Query, resource: Resource, scope: Scope) -> tuple[int, int, int]:
+def count_calls(query: Query, resource: Resource, wanted: CallFilter) -> tuple[int, int, int]:
     """The number of stored calls, of those that Gong was asked for, and of those for which it had something."""
-    conditions, parameters = _conditions(scope)
+    conditions, parameters = _conditions(wanted)
     header = f"left join {{dataset}}.{resource.table.name} as h on h.call_id = c.id"
     where = f"where {' and '.join(conditions)}"
     counts = "count(*), count(h.call_id), count(h.content_hash)"
@@ -245,22 +247,22 @@ def count_calls(query: Query, resource: Resource, scope: Scope) -> tuple[int, in
     return int(found[0][0]) if found else 0, 0, 0
 
 
-def _conditions(scope: Scope) -> tuple[list[str], list[Any]]:
+def _conditions(wanted: CallFilter) -> tuple[list[str], list[Any]]:
     conditions, parameters = ["c.deleted_at is null"], list[Any]()
-    if not scope.private:
+    if not wanted.private:
         conditions.append("not coalesce(c.is_private, false)")
-    if scope.workspace_id is not None:
+    if wanted.workspace_id is not None:
         conditions.append("c.workspace_id = %s")
-        parameters.append(scope.workspace_id)
-    if scope.window is not None:
+        parameters.append(wanted.workspace_id)
+    if wanted.window is not None:
         conditions.append("c.call_time >= %s and c.call_time < %s")
-        parameters += [scope.window.start, scope.window.end]
-    if scope.since is not None:
+        parameters += [wanted.window.start, wanted.window.end]
+    if wanted.since is not None:
         conditions.append("c.call_time >= %s")
-        parameters.append(scope.since)
-    if scope.before is not None:
+        parameters.append(wanted.since)
+    if wanted.before is not None:
         conditions.append("c.call_time < %s")
-        parameters.append(scope.before)
+        parameters.append(wanted.before)
     return conditions, parameters
 
 

@@ -100,9 +100,9 @@ def erase_calls(warehouse: Warehouse, ids: Sequence[str]) -> dict[str, int]:
     known = warehouse.known_tables()
     keys = {CALLS.table.name: CALLS.table.primary_key[0]}
     keys |= {table.name: table.primary_key[0] for other in RESOURCES.values() if other.by_id for table in other.tables}
+    last = {"call_participants": f"{keys.pop('call_participants')} in"}
     conditions = {name: f"{key} in" for name, key in keys.items()}
-    conditions[ARRIVALS.name] = f"resource = '{CALLS.name}' and id in"
-    conditions["call_participants"] = conditions.pop("call_participants")
+    conditions |= {ARRIVALS.name: f"resource = '{CALLS.name}' and id in"} | last
     deleted = dict.fromkeys((name for name in conditions if name in known), 0)
     for name in deleted:
         for batch in id_batches(ids):

@@ -80,7 +80,7 @@ class Ledger:
 
     def listed_as(self, resource: Resource) -> Resource:
         """The resource as it was listed last: from its endpoint, or from the one for keys that lack its scope."""
-        other = resource.instead_of
+        other = resource.fallback
         return other if other and self.entries and self.entries[-1].endpoint == str(other.endpoint) else resource
 
     def of(self, resource: Resource) -> Ledger:
@@ -88,7 +88,7 @@ class Ledger:
 
         What another endpoint has listed counts too, unless `resource` is to be read from this one for its content.
         """
-        return Ledger(self.entries, str(resource.endpoint), own_only=resource.instead_of is not None)
+        return Ledger(self.entries, str(resource.endpoint), own_only=resource.fallback is not None)
 
     @property
     def covered(self) -> list[Window]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gong_source.packages.sources import empty_source
 from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import BOOKKEEPING
+from gong_source.resources.calls import CALLS
 
 if TYPE_CHECKING:
     from gong_source.resources.declare import Table
@@ -25,6 +26,6 @@ def upgrade(warehouse: Warehouse) -> None:
         return table.name in known and any(name not in known[table.name]["columns"] for name in table.column_names)
 
     old = {resource: list(filter(lacks_a_column, resource.tables)) for resource in RESOURCES.values()}
-    next(iter(old.values())).extend(filter(lacks_a_column, BOOKKEEPING))
+    old[CALLS] += filter(lacks_a_column, BOOKKEEPING)  # each table needs a resource to go with
     if any(old.values()):
         warehouse.load(empty_source({resource: tables for resource, tables in old.items() if tables}))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from gong_source.api.by_id import FetchByIds
-from gong_source.records.answers import AnswerReader, request_for
-from gong_source.runs.load_by_id import hide_private, load_due, scope_of
+from gong_source.records.answers import fetch_answers
+from gong_source.runs.load_by_id import call_filter, hide_private, load_due
 from gong_source.runs.results import Difference
 from gong_source.stored.due import UNKNOWN_CONTENT, due_calls
 from gong_source.warehouse.deleted import mark_private
@@ -39,7 +38,7 @@ def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Ve
     """
     ranges = results[members[0].name].ranges
     with run.warehouse.connected():
-        calls = due_calls(run.warehouse.query, members, scope_of(run, ranges[0] if ranges else None))
+        calls = due_calls(run.warehouse.query, members, call_filter(run, ranges[0] if ranges else None))
         different = {member.name: _broken(run, member, calls) for member in members}
     found = _changed(run, members, calls, results) if terms.deep else _Changed()
     if terms.repair and found.private:
@@ -121,8 +120,9 @@ def _changed(
     """Asks Gong for every call that it was asked for before, and compares the answers with what is stored."""
     asked = [call for call in calls if call.known]
     times = {call.id: call.call_time for call in asked}
-    reader = AnswerReader(members, times, private=scope_of(run).private, privacy=run.settings.privacy)
-    answers = FetchByIds(run.client, request_for(members), list(times), reader, quick=reader.quick)
+    settings = run.settings
+    private, privacy = settings.keeps_private, settings.privacy
+    answers, reader = fetch_answers(run.client, members, times, private=private, privacy=privacy)
     known = {call.id: call.known for call in asked}
     changed: dict[str, set[str]] = {member.name: set() for member in members}
     compared = 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.declare import Instants
 from gong_source.runs.results import Difference
-from gong_source.stored.deletions import too_many_missing
+from gong_source.stored.deletions import too_many_gone
 from gong_source.stored.query import id_batches, placeholders
 from gong_source.warehouse.deleted import remove_rows
 from gong_source.windows import iso
@@ -99,13 +99,13 @@ class Comparison:
         windows = {i: window for i, (window, _) in places.items()}
         counts = Counter(windows.values())
         by_day = Counter(places.values())
-        masses = {p[0] for p, count in by_day.items() if too_many_missing(count, self._stored[p], share)}
+        masses = {p[0] for p, count in by_day.items() if too_many_gone(count, self._stored[p], share)}
         for found in self.windows:
             assert found.window is not None
             found.surplus = counts[found.window]
             if found.surplus <= found.unsettled and found.unsettled and not (found.missing or found.changed):
                 found.outcome = "unsettled"
-            elif found.window in masses or too_many_missing(found.surplus, found.stored, share):
+            elif found.window in masses or too_many_gone(found.surplus, found.stored, share):
                 found.outcome = "refused"
         self.windows = [w for w in self.windows if w.missing or w.changed or w.surplus or w.unsettled]
         unsettled = {found.window for found in self.windows if found.unsettled}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
 from gong_source.resources.declare import LOAD_ID_COLUMN
+from gong_source.stored.query import placeholders
 from gong_source.windows import Window, union, utc
 
 if TYPE_CHECKING:
@@ -42,6 +43,5 @@ def windows_with_losses(warehouse: Warehouse, resource: Resource) -> list[Window
     if not load_ids:
         return []
     workspace = "c.workspace_id" if resource.can_filter_by_workspace else "null"
-    marks = ", ".join(["%s"] * len(load_ids))
-    rows = warehouse.query(_WINDOWS.format(**names, workspace=workspace, load_ids=marks), *load_ids)
+    rows = warehouse.query(_WINDOWS.format(**names, workspace=workspace, load_ids=placeholders(load_ids)), *load_ids)
     return sorted(union(Window(utc(start), utc(end)) for start, end in rows), key=lambda window: window.seconds)

@@ -12,7 +12,7 @@ from gong_source.runs.results import Difference, ResourceResult
 from gong_source.runs.verify.compare import Comparison
 from gong_source.runs.verify.losses import windows_with_losses
 from gong_source.runs.verify.narrow import MOST_REQUESTS, Counter, narrow
-from gong_source.stored.deletions import too_many_missing
+from gong_source.stored.deletions import too_many_gone
 from gong_source.warehouse.deleted import mark_deleted
 from gong_source.windows import split
 
@@ -60,7 +60,7 @@ def verify_windows(run: Run, resource: Resource, result: Verification, terms: Te
     listed = result.listed = sum(counted.listed for counted in whole)
     stored = result.stored = sum(counted.stored for counted in whole)
     unconfirmed = terms.share != float("inf")
-    if unconfirmed and (too_many_missing(stored - listed, stored, terms.share) or stored > listed == 0):
+    if unconfirmed and (too_many_gone(stored - listed, stored, terms.share) or stored > listed == 0):
         # A closer look would only cost requests, and a load would change nothing.
         result.windows = [_counted_only(resource, counted, "refused") for counted in whole if counted.differs]
         return
