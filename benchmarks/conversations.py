@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OURS, FLOOR, DLT = "gong-source sync", "floor without dlt", "dlt's own lists"
 _SYNC = (sys.executable, "-m", "gong_source.cli", "sync", "--json")
 _AT_GONGS_RATE = {"SOURCES__GONG__REQUESTS_PER_SECOND": "3"}
-# Columns of JSON text: the floor writes it without spaces.
+# Columns of JSON text: the floor writes some numbers in another way.
 _JSON = {"call_crm_objects": "fields", "call_highlights": "start_seconds"}
 
 

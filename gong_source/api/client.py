@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gong_source.api import endpoints
-from gong_source.api.responses import loads
+from gong_source.api.responses import exact_loads, loads
 from gong_source.api.tenant import Identity, TenantCheck, host_of
 from gong_source.errors import NoRowsFound, PageCursorExpired, UnexpectedAnswer
 from gong_source.windows import Window, iso
@@ -81,7 +79,7 @@ class Page:
         if not self.body:
             return []
         try:
-            answer = json.loads(self.body, parse_constant=str, parse_float=_finite)
+            answer = exact_loads(self.body)
         except RecursionError:  # the fast parser reads deeper lists and objects than the exact one
             return self.records
         records: Records = answer[self.list_key]
@@ -93,11 +91,6 @@ def _inside(records: Records, name: str | None) -> Records:
     if name is None:
         return records
     return [record.get(name) if type(record) is dict else record for record in records]
-
-
-def _finite(text: str) -> float | str:
-    """The number, or its text if no float can hold it: JSON has no infinity."""
-    return value if math.isfinite(value := float(text)) else text
 
 
 class Client:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from gong_source.resources.lists import Fields, ListShape
 
 _NONE = type(None)
+# A number of JSON with an exponent, where a value begins.
+_WITH_EXPONENT = r"(^|[:\[,])-?[0-9.]+e[+0-9]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,7 @@ def _may_be_inexact(level: Level) -> bool:
 
 def _holds_large_float(texts: pa.Array) -> bool:
     """Whether JSON texts may hold a float of 1e16 or more. To look at the text is far faster than at each value."""
-    return any(pc.any(pc.match_substring(texts, mark)).as_py() for mark in ("e+", "Infinity"))
+    return bool(pc.any(pc.match_substring_regex(texts, _WITH_EXPONENT)).as_py())
 
 
 def family_of(resource: Resource, levels: Levels, call_times: Sequence[datetime]) -> Family:
