@@ -50,7 +50,6 @@ class CallPackage:
     def items(self) -> Iterator[Any]:
         """The package's tables as dlt items."""
         load_id = current_load_id()
-        yield from empty_new_tables(self.members, load_id)
         self.rows.hide(self.members, self.hidden)
         taken: list[Answer[list[Content]]] = []
         for answer in self._until_full():
@@ -68,6 +67,7 @@ class CallPackage:
         if isinstance(self.answers.stopped_by, WrongTenant):
             raise self.answers.stopped_by
         yield from self._taken_out(load_id)
+        yield from empty_new_tables(self.members, load_id)
         if taken or is_new(FETCHED_WINDOWS):
             yield rows_of(FETCHED_WINDOWS, self._ledger_rows(taken), load_id)
         yield from (rows_of(other, [], load_id) for other in self.empty_tables if is_new(other))

@@ -41,7 +41,7 @@ _OF_CONTENT = ("content_hash", "child_rows", "extra", "sentences", "words")
 
 
 class ContentRows:
-    """Collects the rows of answers until they are taken out; `waiting_bytes` is their size in memory.
+    """Collects the rows of answers until they are taken out.
 
     `due` has every call that was asked for, by its id. `query` reads stored rows. Where more than `max_deleted_share`
     of the calls of an answer have lost a list or a value, it is kept, because a lost licence or scope looks like that.
@@ -53,7 +53,6 @@ class ContentRows:
     def __init__(
         self, query: Query, due: Mapping[str, DueCall], max_deleted_share: float, privacy: Privacy = KEEP_ALL
     ) -> None:
-        self.waiting_bytes = 0
         self.found: Counter[str] = Counter()
         self.changed: Counter[str] = Counter()
         self.unmapped: Counter[str] = Counter()
@@ -63,6 +62,12 @@ class ContentRows:
         self._share = max_deleted_share
         self._privacy = privacy
         self._waiting: dict[str, list[pa.Table]] = defaultdict(list)
+        self._bytes: Counter[str] = Counter()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The size in memory of the rows that wait."""
+        return self._bytes.total()
 
     @property
     def tables_ready(self) -> int:
@@ -71,12 +76,9 @@ class ContentRows:
 
     def take_out(self, least_bytes: int = 0) -> Iterator[tuple[str, pa.Table]]:
         """The rows collected so far, of the tables with so many bytes: the name of each, and its rows."""
-        for name in [*self._waiting]:
-            rows = pa.concat_tables(self._waiting[name])
-            if rows.nbytes >= least_bytes:
-                del self._waiting[name]
-                self.waiting_bytes -= rows.nbytes
-                yield name, rows
+        for name in [name for name in self._waiting if self._bytes[name] >= least_bytes]:
+            del self._bytes[name]
+            yield name, pa.concat_tables(self._waiting.pop(name))
 
     def take_in(self, ids: Sequence[str], asked_at: datetime, content: Content) -> None:
         """Adds the headers of the calls that were asked for, and the child rows of those whose content has changed."""
@@ -128,7 +130,7 @@ class ContentRows:
     def _add(self, table: Table, rows: pa.Table) -> None:
         if len(rows):
             self._waiting[table.name].append(rows)
-            self.waiting_bytes += rows.nbytes
+            self._bytes[table.name] += rows.nbytes
 
     def _stored(self, resource: Resource, ids: Collection[str]) -> dict[str, Row]:
         """The stored headers of these calls, by the id of the call."""

@@ -62,7 +62,6 @@ class WindowContent:
     def items(self) -> Iterator[Any]:
         """The rows of the package as dlt items, as they come; None while there are none."""
         load_id = current_load_id()
-        yield from empty_new_tables(self.members, load_id)
         while not self.complete:
             if self.rows.tables_ready:
                 for name, rows in self.rows.take_out(LEAST_BYTES):
@@ -70,6 +69,7 @@ class WindowContent:
             yield None  # dlt goes on with the windows
         for name, rows in self.rows.take_out():
             yield item_of(self.members[0], name, rows, load_id)
+        yield from empty_new_tables(self.members, load_id)
         pa.default_memory_pool().release_unused()  # the database needs memory next
 
     def ledger_rows(self, mode: str, tenant: Mapping[str, str]) -> list[Row]:
