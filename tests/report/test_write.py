@@ -193,7 +193,9 @@ def test_without_its_libraries_the_extra_is_named(
 
     assert main(arguments) == 2
 
-    assert capsys.readouterr().err == ("gong-source: a report needs its libraries: pip install 'gong-source[report]'\n")
+    assert capsys.readouterr().err == (
+        "gong-source: a report needs the extra report (in the folder of gong-source: pip install '.[report]')\n"
+    )
 
 
 def test_a_published_copy_can_be_reported(

@@ -260,10 +260,10 @@ def test_verify_compares_exactly_and_repairs(place: Place, serve: Serve, setting
 @pytest.mark.parametrize(
     ("destination", "missing", "message"),
     [
-        ("postgres", "psycopg2", "pip install 'gong-source[postgres]'"),
-        ("postgres", "adbc_driver_postgresql", "pip install 'gong-source[postgres]'"),
-        ("ducklake", "psycopg2", "pip install 'gong-source[ducklake]'"),
-        ("bigquery", "google.cloud.bigquery", "pip install 'gong-source[bigquery]'"),
+        ("postgres", "psycopg2", "pip install '.[postgres]'"),
+        ("postgres", "adbc_driver_postgresql", "pip install '.[postgres]'"),
+        ("ducklake", "psycopg2", "pip install '.[ducklake]'"),
+        ("bigquery", "google.cloud.bigquery", "pip install '.[bigquery]'"),
         ("postgres", None, "set DESTINATION__POSTGRES__CREDENTIALS=postgresql://user:password@host:5432/database"),
         ("bigquery", None, "GOOGLE_APPLICATION_CREDENTIALS="),
         ("oracle", None, "choose duckdb, ducklake, postgres, bigquery"),
