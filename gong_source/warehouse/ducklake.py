@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any, cast
 
 from dlt.destinations import ducklake
 from dlt.destinations.impl.duckdb.configuration import DuckDbConnectionPool
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import dlt
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.schema import Schema
+    from dlt.destinations.impl.ducklake.configuration import DuckLakeCredentials
+    from duckdb import DuckDBPyConnection
 
 # A catalog in a DuckDB file would let in one program at a time.
 _CATALOGS = ("sqlite", "postgres", "postgresql")
@@ -38,7 +41,7 @@ class DuckLake(CapabilitiesOnce, ducklake):
     each time, and dlt opens dozens of connections in a run.
     """
 
-    _pool: DuckDbConnectionPool | None = None
+    _shared: _Shared | None = None
 
     @property
     def destination_type(self) -> str:
@@ -54,8 +57,26 @@ class DuckLake(CapabilitiesOnce, ducklake):
         """A client on the DuckDB that all clients share."""
         client: DuckLakeClient = super().client(schema, initial_config)
         credentials = client.config.credentials
-        credentials.conn_pool = self._pool = self._pool or DuckDbConnectionPool(credentials)
+        credentials.conn_pool = self._shared = self._shared or _Shared(credentials)
         return client
+
+
+class _Shared(DuckDbConnectionPool):
+    """The DuckDB that all clients share; `users` are those that have the lake open."""
+
+    def __init__(self, credentials: DuckLakeCredentials) -> None:
+        super().__init__(credentials)
+        self.lock = RLock()
+        self.users: set[_SqlClient] = set()
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keeps DuckDB with its extensions for the block. The lake is attached only while somebody uses it."""
+        connection = self.borrow_conn()
+        try:
+            yield
+        finally:
+            self.return_conn(connection)
 
 
 class _Client(DuckDBClient, DuckLakeClient):
@@ -74,24 +95,44 @@ class _Client(DuckDBClient, DuckLakeClient):
 
 
 class _SqlClient(DuckLakeSqlClient):
+    """Attaches the lake with the first client that opens it, and detaches it with the last one that closes it."""
+
+    def open_connection(self) -> DuckDBPyConnection:
+        """A connection with the lake attached."""
+        shared = cast("_Shared", self.credentials.conn_pool)
+        with shared.lock:
+            shared.users.add(self)
+            try:
+                return super().open_connection()
+            except BaseException:
+                self.close_connection()
+                raise
+
     def close_connection(self) -> None:
-        """Leaves the lake attached, because other connections use it."""
-        if self._conn is not None:
-            with suppress(Exception):  # there may be no transaction
-                self._conn.execute("rollback")
-        DuckDbSqlClient.close_connection(self)
+        """Ends a transaction that is still open, too."""
+        shared = cast("_Shared", self.credentials.conn_pool)
+        with shared.lock:
+            shared.users.discard(self)
+            if self._conn is not None:
+                with suppress(Exception):  # there may be no transaction
+                    self._conn.execute("rollback")
+                if not shared.users:
+                    with suppress(Exception):  # it may not be attached yet
+                        name = self.capabilities.escape_identifier(self.credentials.ducklake_name)
+                        self._conn.execute(f"use memory; detach {name}")
+            DuckDbSqlClient.close_connection(self)
 
 
 @contextmanager
 def _lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callable[[], None]]:
     """A lock beside the catalog's file, or in its server: every machine that can load into the lake finds it there.
 
-    Until it is released, the DuckDB that all clients share stays open. That keeps nobody out of the lake.
+    Until it is released, the DuckDB that all clients share stays open.
     """
     client: Any = pipeline.sql_client()
-    catalog = client.credentials.catalog
+    catalog, shared = client.credentials.catalog, client.credentials.conn_pool
     if catalog.drivername == "sqlite":
-        with file_lock(Path(f"{catalog.database}.lock"), dataset=dataset, command=command), client:
+        with file_lock(Path(f"{catalog.database}.lock"), dataset=dataset, command=command), shared.kept_open():
             yield lambda: None
         return
     import psycopg2
@@ -99,7 +140,7 @@ def _lock(pipeline: dlt.Pipeline, dataset: str, command: str) -> Iterator[Callab
     name = f"{client.credentials.metadata_schema or client.credentials.ducklake_name}.{client.dataset_name}"
     with closing(psycopg2.connect(catalog.to_native_representation())) as connection:
         connection.autocommit = True
-        with advisory_lock(connection, name, dataset=dataset, command=command) as confirm, client:
+        with advisory_lock(connection, name, dataset=dataset, command=command) as confirm, shared.kept_open():
             yield confirm
 
 

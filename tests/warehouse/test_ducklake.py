@@ -10,6 +10,7 @@ from places import ducklake_place
 from tenants import END, days_ago, truth
 
 from gong_source import ConfigurationError, Target, status, sync
+from gong_source.runs.run import open_run
 from gong_source.simulator import Tenant
 from gong_source.windows import iso
 
@@ -82,3 +83,39 @@ def test_catalog_that_lets_in_one_program_at_a_time_is_refused(monkeypatch: pyte
 
     with pytest.raises(ConfigurationError, match="its catalog must be SQLite or Postgres, not duckdb"):
         status(Target("ducklake"))
+
+
+def test_connection_to_the_catalog_is_not_held_while_nothing_is_asked(
+    postgres: PostgresServer,
+    lake_extensions: dict[str, str],
+    serve: Serve,
+    settings_for: SettingsFor,
+    monkeypatch: pytest.MonkeyPatch,
+    own_place: Path,
+    dataset: str,
+) -> None:
+    """While a run waits for Gong, a server that ends idle sessions ends none of its own; nor is one left afterwards."""
+    place = ducklake_place(postgres.database(dataset), own_place / "files", lake_extensions, dataset)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = settings_for(serve(Tenant.generate(5, start=days_ago(6), end=END, seed=6)), start_date=iso(days_ago(7)))
+    assert sync(place.target, settings=settings).status == "done"
+
+    with open_run(place.target, settings, None, command="sync") as run:
+        assert sessions(postgres, dataset) == 1  # that of the lock
+        assert run.warehouse.query("select count(*) from {dataset}.calls") == [(5,)]
+        assert sessions(postgres, dataset) == 1
+    assert sessions(postgres, dataset) == 0
+
+
+def sessions(server: PostgresServer, database: str) -> int:
+    """The number of open sessions in a database."""
+    import psycopg2
+
+    connection = psycopg2.connect(server.url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("select count(*) from pg_stat_activity where datname = %s", (database,))
+            return int(cursor.fetchall()[0][0])
+    finally:
+        connection.close()
