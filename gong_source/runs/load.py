@@ -225,19 +225,22 @@ def _rows_changed(warehouse: Warehouse, resource: Resource, load_ids: Sequence[s
 def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
     """Sets the status, from how the fetch ended."""
     result.failures = [f"{window}: {error}" for window, error in fetch.failures]
-    cause = fetch.stopped_by
-    if isinstance(cause, WrongTenant):
-        raise cause
-    if isinstance(cause, GongError):
-        record_ending(result, cause)
-    elif cause is not None:
-        raise cause
-    elif result.failures:
+    if not ended_early(fetch.stopped_by, result) and result.failures:
         failed, all_windows = len(result.failures), result.windows + len(result.failures)
         # A run that loads nothing has failed. With `load_if`, there may be nothing to load.
         result.status = "failed" if not result.windows and fetch.load_if is None else "incomplete"
         result.message = f"{failed} of {all_windows} windows could not be loaded. The first: {result.failures[0]}"
     take_refusal(result)
+
+
+def ended_early(cause: BaseException | None, result: ResourceResult) -> bool:
+    """Whether something ended the requests early; sets the status then. Raises what no run can go on after."""
+    if isinstance(cause, GongError) and not isinstance(cause, WrongTenant):
+        record_ending(result, cause)
+        return True
+    if cause is not None:
+        raise cause
+    return False
 
 
 def take_refusal(result: ResourceResult) -> None:
