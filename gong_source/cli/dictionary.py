@@ -46,7 +46,7 @@ def tables_markdown(dictionary: Dictionary) -> str:
         "",
         "This page is the output of `gong-source tables --markdown`. Times are UTC. Every table also has the column",
         "`_dlt_load_id`: the load in which the row last changed, as in `_dlt_loads`. Unchanged rows are not written",
-        "again.",
+        "again. Rows of `runs` and `verifications` come without a load, and have none.",
     ]
     for resource in dictionary.resources:
         lines += ["", f"## Resource `{resource.name}`", "", f"{_origin(resource)}."]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
     from gong_source.warehouse.destination import Destination
 
+# DuckDB names the address of a lake's catalog with all that is in it.
+_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s@]*@")
+# DuckLake's own tables. They are not the dataset's, so an error about them does not mean that a table is not there yet.
+_OF_THE_LAKE = re.compile("ducklake_inlined_data|__ducklake_metadata")
 _TABLE_GONE = (
     ". A table that dlt created is missing. Restore it, or drop the whole dataset, with its schema, and load it anew"
 )
@@ -38,15 +44,21 @@ def explain(error: Exception, destination: Destination, place: str, doing: str) 
         )
     step = f" in step {error.step}" if isinstance(error, PipelineStepFailed) else ""
     hint = destination.hint(text)
-    if any(isinstance(cause, DatabaseUndefinedRelation) for cause in causes):
+    if doing != "open" and any(isinstance(c, DatabaseUndefinedRelation) and is_missing_table(c) for c in causes):
         hint = _TABLE_GONE
     return DestinationFailed(f"cannot {doing} {place}{step}: {text.rstrip('.') if hint else text}{hint}")
 
 
+def is_missing_table(error: BaseException) -> bool:
+    """Whether an error of dlt says that the dataset, or a table of it, is missing."""
+    return isinstance(error, DestinationUndefinedEntity) and not _OF_THE_LAKE.search(str(error))
+
+
 def last_cause(error: Exception) -> str:
-    """The type and the first line of the innermost cause."""
+    """The type and the first line of the innermost cause, without passwords."""
     cause = innermost(error)
-    return f"{type(cause).__name__}: {_first_line(cause)}"
+    text = _PASSWORD.sub(r"\1:***@", _first_line(cause))
+    return f"{type(cause).__name__}: {text}"
 
 
 def innermost(error: Exception) -> BaseException:

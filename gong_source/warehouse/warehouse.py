@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.run_context import active as run_context
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from gong_source.presets import set_presets
 from gong_source.resources import TABLES
 from gong_source.stored.foreign import refuse_foreign_tables
 from gong_source.warehouse.destinations import check_target
-from gong_source.warehouse.failures import explain, last_cause
+from gong_source.warehouse.failures import explain, is_missing_table, last_cause
 from gong_source.warehouse.lock import file_lock
 from gong_source.warehouse.views import LocalView, views_on
 
@@ -81,9 +79,9 @@ class Warehouse:
                 statement = sql.format(dataset=client.fully_qualified_dataset_name())
                 with client.execute_query(statement, *parameters) as cursor:
                     return [tuple(row) for row in cursor.fetchall()]
-        except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
-            return []
         except Exception as error:
+            if is_missing_table(error):
+                return []
             raise explain(error, self.destination, self.place, "read") from None
 
     def execute(self, sql: str, *parameters: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from places import ducklake_place
 from tenants import END, days_ago, truth
 
-from gong_source import ConfigurationError, Target, status, sync
+from gong_source import ConfigurationError, DestinationFailed, Target, status, sync
 from gong_source.runs.run import open_run
 from gong_source.simulator import Tenant
 from gong_source.windows import iso
@@ -119,3 +119,18 @@ def sessions(server: PostgresServer, database: str) -> int:
             return int(cursor.fetchall()[0][0])
     finally:
         connection.close()
+
+
+def test_password_of_the_catalog_is_in_no_message(
+    lake_extensions: dict[str, str], monkeypatch: pytest.MonkeyPatch, own_place: Path, dataset: str
+) -> None:
+    """DuckDB names the whole address of a catalog that does not answer."""
+    place = ducklake_place("postgres://me:s3cr3t-word@127.0.0.1:1/x", own_place / "files", lake_extensions, dataset)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(DestinationFailed, match="cannot open") as caught:
+        status(place.target)
+
+    assert "s3cr3t-word" not in str(caught.value)
+    assert "drop the whole dataset" not in str(caught.value)
