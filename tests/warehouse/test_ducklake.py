@@ -134,3 +134,28 @@ def test_password_of_the_catalog_is_in_no_message(
 
     assert "s3cr3t-word" not in str(caught.value)
     assert "drop the whole dataset" not in str(caught.value)
+
+
+def test_checkpoint_by_somebody_else_during_a_run_hides_no_row(
+    lake_extensions: dict[str, str],
+    serve: Serve,
+    settings_for: SettingsFor,
+    monkeypatch: pytest.MonkeyPatch,
+    own_place: Path,
+    dataset: str,
+) -> None:
+    """DuckLake keeps small changes in its catalog, in tables that a checkpoint drops."""
+    place = ducklake_place(f"sqlite:///{own_place}/lake.sqlite", own_place / "files", lake_extensions, dataset)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    tenant = Tenant.generate(5, start=days_ago(6), end=END, seed=6)
+    settings = settings_for(serve(tenant), start_date=iso(days_ago(7)))
+    assert sync(place.target, settings=settings).status == "done"
+    place.write("alter table gong.calls add column mine varchar")
+    tenant.edit(next(iter(tenant.calls)), title="new")
+    assert sync(place.target, settings=settings).status == "done"
+
+    with open_run(place.target, settings, None, command="sync") as run:
+        assert run.warehouse.query("select count(*) from {dataset}.calls") == [(5,)]
+        place.write("checkpoint")
+        assert run.warehouse.query("select count(*) from {dataset}.calls") == [(5,)]
