@@ -239,7 +239,7 @@ def _resource_facts(part: ResourceStatus) -> list[tuple[str, str]]:
         ]
     if part.lacks:
         lacking = "; ".join(f"{lack.calls:,} of {plural(lack.of, 'call')} {lack.age} old" for lack in part.lacks)
-        facts.append(("nothing yet for", lacking))
+        facts.append(("still without", lacking))
     if part.found_later is not None:
         later = part.found_later
         facts.append(

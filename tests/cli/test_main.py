@@ -944,3 +944,26 @@ def test_a_sync_that_lacks_one_scope_verifies_all_the_same(command: Command, ser
     assert "interrupted" not in result["resources"]["calls"]
     with duckdb.connect("gong_calls.duckdb") as connection:
         assert connection.execute("select requests from gong.runs").fetchall() == [(len(simulator.requests),)]
+
+
+def test_no_command_imports_pandas(serve: Serve) -> None:
+    """DuckDB and Arrow would, where it is installed, as soon as a query has a parameter."""
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    process = start_process("sync", **environment_for(serve(tenant_of(5)), PYTHONPROFILEIMPORTTIME="1"))
+    out, err = process.communicate(timeout=120)
+
+    assert "5 calls received" in out
+    imported = {line.rpartition("|")[2].strip() for line in err.splitlines() if line.startswith("import time:")}
+    assert {"duckdb", "pyarrow"} <= imported
+    assert not {name for name in imported if name.startswith("pandas.")}  # a refused import has no parts
+
+
+def test_labels_of_status_stand_apart_from_their_values(command: Command, serve: Serve) -> None:
+    """A long label, too."""
+    simulator = serve(public_tenant(30))
+    chosen = ("--resources", "calls,transcripts")
+    command("sync", *chosen, "--max-requests", "2", simulator=simulator)
+
+    lines = command("status", *chosen, simulator=simulator)[1].splitlines()
+    assert any(line.startswith("still without  ") for line in lines)
+    assert all(line[14:15] in {"", " "} for line in lines)

@@ -10,6 +10,7 @@ import pytest
 from mirrors import FILE, SMALL, days_ago, mirror, rows, table, tenant_of, truth
 
 from gong_source import gong, sync
+from gong_source.warehouse.duckdb import DuckDB
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -83,3 +84,17 @@ def test_own_pipeline_and_the_commands_take_turns(serve: Serve, settings_for: Se
     tenant.edit(some[2], title="by the pipeline again")
     plain_run(simulator)
     assert table() == truth(tenant)
+
+
+def test_capabilities_are_dlts_own_and_a_change_of_them_stays_with_who_made_it() -> None:
+    """Whoever is given them may change them; the next one who asks gets what dlt's destination says."""
+    destination, plain = DuckDB(), dlt.destinations.duckdb()
+    expected = dict(plain.capabilities()) | {"loader_parallelism_strategy": "sequential"}
+
+    first = destination.capabilities()
+    first.preferred_loader_file_format = "csv"
+    again = destination.capabilities()
+
+    assert again is not first
+    for name in ("preferred_loader_file_format", "supported_loader_file_formats", "loader_parallelism_strategy"):
+        assert again[name] == expected[name]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
     from pathlib import Path
 
+    from places import Place
     from servers import PostgresServer
 
     from gong_source.settings import GongSettings
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     SettingsFor = Callable[..., GongSettings]
 
 SPAWN = multiprocessing.get_context("spawn")
+
+
+def use(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets the environment in which runs load into the place."""
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
 
 
 def poll(where: tuple[str, Path, dict[str, str], str], stop: Event, reads: Any) -> None:
@@ -54,8 +61,7 @@ def test_readers_see_a_package_as_a_whole_and_are_never_refused(
     address = f"sqlite:///{own_place}/lake.sqlite" if catalog == "sqlite" else postgres.database(dataset)
     where = (address, own_place / "files", lake_extensions, dataset)
     place = ducklake_place(*where)
-    for name, value in place.environment.items():
-        monkeypatch.setenv(name, value)
+    use(place, monkeypatch)
     sync(place.target, settings=settings_for(serve(Tenant()), start_date=iso(days_ago(30))))
     tenant = Tenant.generate(5000, start=days_ago(6), end=END, seed=6)
     stop, reads = SPAWN.Event(), SPAWN.Queue()
@@ -96,8 +102,7 @@ def test_connection_to_the_catalog_is_not_held_while_nothing_is_asked(
 ) -> None:
     """While a run waits for Gong, a server that ends idle sessions ends none of its own; nor is one left afterwards."""
     place = ducklake_place(postgres.database(dataset), own_place / "files", lake_extensions, dataset)
-    for name, value in place.environment.items():
-        monkeypatch.setenv(name, value)
+    use(place, monkeypatch)
     settings = settings_for(serve(Tenant.generate(5, start=days_ago(6), end=END, seed=6)), start_date=iso(days_ago(7)))
     assert sync(place.target, settings=settings).status == "done"
 
@@ -126,8 +131,7 @@ def test_password_of_the_catalog_is_in_no_message(
 ) -> None:
     """DuckDB names the whole address of a catalog that does not answer."""
     place = ducklake_place("postgres://me:s3cr3t-word@127.0.0.1:1/x", own_place / "files", lake_extensions, dataset)
-    for name, value in place.environment.items():
-        monkeypatch.setenv(name, value)
+    use(place, monkeypatch)
 
     with pytest.raises(DestinationFailed, match="cannot open") as caught:
         status(place.target)
@@ -146,8 +150,7 @@ def test_checkpoint_by_somebody_else_during_a_run_hides_no_row(
 ) -> None:
     """DuckLake keeps small changes in its catalog, in tables that a checkpoint drops."""
     place = ducklake_place(f"sqlite:///{own_place}/lake.sqlite", own_place / "files", lake_extensions, dataset)
-    for name, value in place.environment.items():
-        monkeypatch.setenv(name, value)
+    use(place, monkeypatch)
     tenant = Tenant.generate(5, start=days_ago(6), end=END, seed=6)
     settings = settings_for(serve(tenant), start_date=iso(days_ago(7)))
     assert sync(place.target, settings=settings).status == "done"
