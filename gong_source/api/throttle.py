@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 _MARGIN, _WIDER, _WIDEST_MARGIN = 1.02, 1.03, 1.08
 # The times of so many requests at most are stored and read for each request.
 _MOST_REMEMBERED = 25
+# Processes that start at the same moment make one another ask again when they open a new file.
+_MOST_OPENINGS = 100
 # A slot further away than this comes from a clock that was set back since.
 _FARTHEST_SLOT_SECONDS = 600.0
 # The quota is a daily one. A longer block is a mistake, or comes from a clock that was set back since.
@@ -261,7 +263,7 @@ class Throttle:
 def _connect(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)
     try:
-        db.execute("pragma journal_mode = wal")
+        _use_wal(db)
         # Losing the last second in a power cut costs nothing here. A flush for every request would.
         db.execute("pragma synchronous = off")
         db.execute(_TABLE)
@@ -269,6 +271,21 @@ def _connect(path: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Sets the file's journal mode. SQLite does not wait for others there, even with a timeout, so this asks again."""
+    for _ in range(_MOST_OPENINGS):
+        try:
+            db.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            # Here SQLite does wait, until nobody else uses the file.
+            db.execute("begin exclusive")
+            db.execute("commit")
+    raise sqlite3.OperationalError("database is locked")
 
 
 def _at(seconds: float) -> datetime:

@@ -484,6 +484,25 @@ def test_processes_share_one_file(shared: Path) -> None:
 # the file
 
 
+def test_file_in_use_while_it_is_opened(shared: Path) -> None:
+    """Another process that uses the file at the moment of opening is waited for: the throttle stays shared."""
+    shared.parent.mkdir()
+    other = sqlite3.connect(shared, isolation_level=None)
+    other.execute("begin immediate")
+    throttle = Throttle(2.0, path=shared, key="k", clock=Clock())
+    opening = threading.Thread(target=throttle.acquire)
+    opening.start()
+    opening.join(timeout=0.2)
+    other.execute("rollback")
+    other.close()
+    opening.join()
+    throttle.close()
+
+    again = Throttle(2.0, path=shared, key="k", clock=Clock())
+    assert again.used_today() == 1
+    again.close()
+
+
 def broken_paths(folder: Path) -> dict[str, Path]:
     """Paths that no database can be opened at."""
     (folder / "folder").mkdir()
