@@ -149,7 +149,7 @@ def gather(warehouse: Warehouse, settings: GongSettings) -> Facts:
     """The facts about all resources in the dataset. Raises `DestinationFailed` if it cannot be read."""
     status = read_status(warehouse, settings)
     loaded = [part for part in status.resources.values() if part.last_run is not None]
-    # In a connection of its own: DuckDB gives its memory back when one closes.
+    warehouse.close()  # then DuckDB gives its memory back
     with warehouse.connected():
         verifications = _verifications(warehouse, settings.workspace_id)
         return Facts(

@@ -78,8 +78,7 @@ def _backfill_resources(
     if resource.by_id:
         was_read = read >= _names(members)
         moment = None if refresh and not was_read else now()
-        with run.warehouse.connected():
-            calls = due_calls(run.warehouse.query, members, call_filter(run, asked), moment)
+        calls = due_calls(run.warehouse.query, members, call_filter(run, asked), moment)
         return load_due(run, members, mode="backfill", calls=calls)
     results = _backfill_windows(run, resource, asked, refresh=refresh)
     if results[resource.name].missing_scope and resource.fallback is not None:

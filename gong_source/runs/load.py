@@ -114,9 +114,8 @@ def load_windows(
         load_ids = _load_chunks(run, result, fetch, _Terms(converter, mode, watermark, covered, contents))
     finally:
         fetch.close()
-    with warehouse.connected():
-        record_arrivals(warehouse, resource, load_ids)
-        result.changed = _rows_changed(warehouse, resource, load_ids)
+    record_arrivals(warehouse, resource, load_ids)
+    result.changed = _rows_changed(warehouse, resource, load_ids)
     for part in contents.values():
         take_refusal(part)
     _set_status(fetch, result)
@@ -294,9 +293,8 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
         return result
     share = run.settings.max_deleted_share
     package = SnapshotPackage(snapshot, run.warehouse.query, "sync", share, BEGUN_EMPTY)
-    with run.warehouse.connected():
-        load_ids = run.warehouse.load(snapshot_source(package))
-        result.changed = _rows_changed(run.warehouse, resource, load_ids)
+    load_ids = run.warehouse.load(snapshot_source(package))
+    result.changed = _rows_changed(run.warehouse, resource, load_ids)
     result.received, result.unmapped = len(snapshot.ids), snapshot.unmapped
     result.marked_deleted = package.marked_deleted
     if not snapshot.settled:

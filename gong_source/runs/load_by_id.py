@@ -59,10 +59,8 @@ def hide_private(run: Run) -> None:
     stored = [resource for resource in RESOURCES.values() if resource.by_id and resource.table.name in known]
     if not stored:
         return
-    with run.warehouse.connected():
-        found = [(members, hidden_calls(query, members, call_filter(run))) for members in sharing(stored)]
-    for members, hidden in found:
-        if hidden:
+    for members in sharing(stored):
+        if hidden := hidden_calls(query, members, call_filter(run)):
             nothing: FetchByIds[list[Content]] = FetchByIds(
                 run.client, members[0].endpoint, [], lambda _ids, _pages: []
             )
@@ -89,7 +87,9 @@ def load_due(
     the warehouse fails.
     """
     wanted = call_filter(run, since=since, before=before)
-    due = {call.id: call for call in (_due(run, members, wanted) if calls is None else calls)}
+    if calls is None:
+        calls = due_calls(run.warehouse.query, members, wanted, now())
+    due = {call.id: call for call in calls}
     results = {member.name: ResourceResult(member.name, nothing_due=not due) for member in members}
     known = run.warehouse.known_tables()
     if not due and (not makes_tables or all(table.name in known for member in members for table in member.tables)):
@@ -107,12 +107,6 @@ def load_due(
     for result in results.values():
         _set_status(answers, result)
     return results
-
-
-def _due(run: Run, members: Sequence[Resource], wanted: CallFilter) -> list[DueCall]:
-    """The calls that are due now."""
-    with run.warehouse.connected():
-        return due_calls(run.warehouse.query, members, wanted, now())
 
 
 def _load_chunks(

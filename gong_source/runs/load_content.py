@@ -109,9 +109,8 @@ class WindowLoad:
             return []
         run, covered = self._run, self._run.ledger(self._resource).covered
         query, wanted = run.warehouse.query, call_filter(run)
-        with run.warehouse.connected():
-            return [
-                window
-                for window in ranges
-                if share_due(query, self._members, wanted, window, covered, moment) > MOST_ARE_DUE
-            ]
+        return [
+            window
+            for window in ranges
+            if share_due(query, self._members, wanted, window, covered, moment) > MOST_ARE_DUE
+        ]

@@ -120,8 +120,7 @@ def _has_listed_enough(run: Run, resource: Resource, ledger: Ledger, moment: dat
     if resource.fallback is None or days <= _LATEST_DAYS:
         return False
     older = Window(days_before(moment, days), days_before(moment, _LATEST_DAYS))
-    with run.warehouse.connected():
-        requests = count_rows(run.warehouse.query, resource, older) / RECORDS_PER_PAGE
+    requests = count_rows(run.warehouse.query, resource, older) / RECORDS_PER_PAGE
     return requests * ledger.times_covered(older, midnight(moment)) > _REQUESTS_FOR_OLDER_DAYS
 
 

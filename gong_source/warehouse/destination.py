@@ -31,8 +31,8 @@ class Destination:
     `check` raises if the place cannot hold the dataset. `lock` keeps other machines out. `lock_file` is the lock file
     against runs on the same machine; None: one in the working folder. `adapt` adds hints to a source before it is
     loaded. `finish` adds what dlt does not create after a load: descriptions, indexes, views. `hint` is what to try
-    after an error with this text. `holder` names the other program that keeps the database open, None if the error is
-    another one.
+    after an error with this text. `holder` says where else the database is open, None if the error is another
+    one.
     """
 
     name: str

@@ -49,6 +49,8 @@ BOUNDS = {"threads": 1, "memory_limit": "80MB", "enable_external_file_cache": Fa
 # What DuckDB says when a statement or its commit needs more memory.
 OUT_OF_MEMORY = re.compile(r"Out of Memory Error|(allocate|pin) (block|data) of size")
 _OPEN_ELSEWHERE = re.compile(r"Conflicting lock is held in (?:(.+?) \()?PID (\d+)")
+# What DuckDB says of a file that its own process has open to read, and somebody wants to open to write, or vice versa.
+_OPEN_HERE = "with a different configuration than existing connections"
 _OWN_SCHEMAS = ("information_schema", "pg_catalog", "system", "temp")
 _COMMENTS = """
     select schema_name, table_name, null as column_name, comment as text from duckdb_tables()
@@ -254,11 +256,13 @@ def _no_lock(_pipeline: Any, _dataset: str, _command: str) -> AbstractContextMan
 
 
 def _holder(text: str) -> str | None:
+    if _OPEN_HERE in text:
+        return "elsewhere in this program"
     found = _OPEN_ELSEWHERE.search(text)
     if found is None:
         return None
     # DuckDB does not know the name of a program in another container.
-    return f": {found[1]} (PID {found[2]})" if found[1] else ", outside of this container"
+    return f"in another program{f': {found[1]} (PID {found[2]})' if found[1] else ', outside of this container'}"
 
 
 DESTINATION = Destination(

@@ -39,7 +39,7 @@ def explain(error: Exception, destination: Destination, place: str, doing: str) 
     text = last_cause(error)
     if (holder := destination.holder(text)) is not None:
         return DestinationFailed(
-            f"{place} is open in another program{holder}. Only one program at a time can write to it: close it there"
+            f"{place} is open {holder}. Only one program at a time can write to it: close it there"
             " and try again; nothing is lost"
         )
     step = f" in step {error.step}" if isinstance(error, PipelineStepFailed) else ""

@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,14 @@ from gong_source.resources import TABLES
 from gong_source.stored.foreign import refuse_foreign_tables
 from gong_source.warehouse.destinations import check_target
 from gong_source.warehouse.failures import explain, is_missing_table, last_cause
+from gong_source.warehouse.kept_open import KeptOpen
 from gong_source.warehouse.lock import file_lock
 from gong_source.warehouse.views import LocalView, views_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from dlt.common.schema import Schema
     from dlt.destinations.sql_client import SqlClientBase
     from dlt.extract import DltSource
 
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 # How long to wait for another program to close the database: most queries of a dashboard end within seconds.
 _PATIENCE_SECONDS = 5.0
+# So long the connection stays open after its last use: what a run does between two requests to Gong needs only one.
+_IDLE_SECONDS = 0.1
 _LOADED_SINCE = "select load_id from {dataset}._dlt_loads where load_id >= %s and status = 0 and schema_name = 'gong'"
 
 
@@ -61,8 +65,11 @@ class Warehouse:
     time_zone: str = "UTC"
     check_lock: Callable[[], None] = lambda: None
     _tables_finished: bool = False
-    _client: SqlClientBase[Any] | None = None
-    _open_blocks: int = 0
+    _schema: Schema | None = None
+    _connection: KeptOpen[SqlClientBase[Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._connection = KeptOpen(self._open, lambda client: client.close_connection(), idle_seconds=_IDLE_SECONDS)
 
     @property
     def dataset(self) -> str:
@@ -113,6 +120,7 @@ class Warehouse:
         try:
             with self.connected():
                 self.pipeline.sync_destination()
+                self._schema = None
                 where = f"{self.pipeline.dataset_name} in {self.place}"
                 refuse_foreign_tables(self.pipeline, self.known_tables(), resources, where)
         except Exception as error:
@@ -120,8 +128,9 @@ class Warehouse:
 
     def known_tables(self) -> Mapping[str, Any]:
         """The tables that this package has loaded here, by their names."""
-        schemas = self.pipeline.schemas
-        return schemas["gong"].tables if "gong" in schemas else {}
+        if self._schema is None and "gong" in self.pipeline.schemas:
+            self._schema = self.pipeline.schemas["gong"]  # dlt reads a file here, and keeps the object up to date
+        return self._schema.tables if self._schema is not None else {}
 
     def load_pending(self) -> bool:
         """Loads the packages that an earlier run left in its working folder, and says whether there were any.
@@ -172,7 +181,7 @@ class Warehouse:
             with self.connected() as client:
                 info = self.pipeline.load()
                 if not self._tables_finished or any(package.schema_update for package in info.load_packages):
-                    known = self.known_tables()  # read from a file by each call
+                    known = self.known_tables()
                     tables = [table for table in TABLES if table.name in known]
                     views = [LocalView(view, self.time_zone) for view in views_on(known)]
                     self.destination.finish(client, tables, views)
@@ -183,29 +192,21 @@ class Warehouse:
 
     @contextmanager
     def connected(self) -> Iterator[SqlClientBase[Any]]:
-        """One connection for the block and all blocks within it: no other program can take a DuckDB file in between.
+        """One connection for the block and all blocks within it: no other program can take a DuckDB file in between."""
+        with self._connection.use(reusable=is_missing_table) as client:
+            yield client
 
-        Opening and closing a DuckDB file costs more than most queries. But a program that wants to read the file has to
-        wait, so the block should be short.
-        """
-        if self._client is None:
-            self._client = self.pipeline.sql_client()
-        if self._open_blocks == 0:
-            self._open(self._client)
-        self._open_blocks += 1
-        try:
-            yield self._client
-        finally:
-            self._open_blocks -= 1
-            if self._open_blocks == 0:
-                self._client.close_connection()
+    def close(self) -> None:
+        """Closes the connection, which stays open for a moment after each use."""
+        self._connection.close()
 
-    def _open(self, client: SqlClientBase[Any]) -> None:
+    def _open(self) -> SqlClientBase[Any]:
+        client = self.pipeline.sql_client()
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
                 client.open_connection()
-                return
+                return client
             except Exception as error:
                 if self.destination.holder(last_cause(error)) is None or time.monotonic() > deadline:
                     raise explain(error, self.destination, self.place, "open") from None
@@ -236,6 +237,7 @@ def open_warehouse(target: Target, *, command: str, write: bool, time_zone: str 
                 warehouse.check_lock = stack.enter_context(destination.lock(warehouse.pipeline, dataset, command))
             except Exception as error:
                 raise explain(error, destination, place, "open") from None
+        stack.callback(warehouse.close)
         yield warehouse
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dlt
+import duckdb
 import pytest
 from mirrors import FILE, SMALL, days_ago, mirror, rows, table, tenant_of, truth
 
-from gong_source import gong, sync
+from gong_source import Control, DestinationFailed, gong, sync
+from gong_source.simulator import Call
 from gong_source.warehouse.duckdb import DuckDB
 from gong_source.windows import iso
 
@@ -98,3 +102,32 @@ def test_capabilities_are_dlts_own_and_a_change_of_them_stays_with_who_made_it()
     assert again is not first
     for name in ("preferred_loader_file_format", "supported_loader_file_formats", "loader_parallelism_strategy"):
         assert again[name] == expected[name]
+
+
+def test_file_is_free_for_others_while_a_run_waits_for_gong(serve: Serve, settings_for: SettingsFor) -> None:
+    """Between two uses, the file is closed: even a program that opens it in another way gets it."""
+    tenant = tenant_of(20, 5)
+    simulator = serve(tenant)
+    settings = settings_for(simulator, start_date=iso(days_ago(5)))
+    sync(settings=settings)
+    tenant.add(Call("77", started=days_ago(1)))
+    found: list[int] = []
+
+    def read(_progress: object) -> None:
+        deadline = time.monotonic() + 10
+        while not found and time.monotonic() < deadline:
+            with suppress(duckdb.ConnectionException), duckdb.connect(str(FILE), read_only=True) as connection:
+                found.extend(*connection.execute("select count(*) from gong.calls").fetchall())
+
+    assert sync(settings=settings, control=Control(on_progress=read)).calls_changed == 1
+    assert found == [20]
+
+
+def test_file_that_this_program_keeps_open_is_told_from_a_failure(serve: Serve, settings_for: SettingsFor) -> None:
+    """The message says where the file is open, and what to do."""
+    settings = settings_for(serve(tenant_of(3, 5)), start_date=iso(days_ago(5)))
+    sync(settings=settings)
+
+    with duckdb.connect(str(FILE), read_only=True), pytest.raises(DestinationFailed) as failed:
+        sync(settings=settings)
+    assert f"{FILE} is open elsewhere in this program. Only one program at a time can write to it" in str(failed.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,10 +108,18 @@ def test_connection_to_the_catalog_is_not_held_while_nothing_is_asked(
     assert sync(place.target, settings=settings).status == "done"
 
     with open_run(place.target, settings, None, command="sync") as run:
-        assert sessions(postgres, dataset) == 1  # that of the lock
+        assert soon(lambda: sessions(postgres, dataset) == 1)  # that of the lock
         assert run.warehouse.query("select count(*) from {dataset}.calls") == [(5,)]
-        assert sessions(postgres, dataset) == 1
+        assert soon(lambda: sessions(postgres, dataset) == 1)
     assert sessions(postgres, dataset) == 0
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    """Whether the condition becomes true in time."""
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
 
 
 def sessions(server: PostgresServer, database: str) -> int:

@@ -37,9 +37,8 @@ def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Ve
     `members` share their requests. A repair asks for these calls again. Raises what requests and loads raise.
     """
     ranges = results[members[0].name].ranges
-    with run.warehouse.connected():
-        calls = due_calls(run.warehouse.query, members, call_filter(run, ranges[0] if ranges else None))
-        different = {member.name: _broken(run, member, calls) for member in members}
+    calls = due_calls(run.warehouse.query, members, call_filter(run, ranges[0] if ranges else None))
+    different = {member.name: _broken(run, member, calls) for member in members}
     found = _changed(run, members, calls, results) if terms.deep else _Changed()
     if terms.repair and found.private:
         mark_private(run.warehouse, found.private)

@@ -1,0 +1,79 @@
+"""The connection of a run to its warehouse: open while it is used, and for a moment longer.
+
+Opening and closing a DuckDB file costs more than most queries. But a program that wants to read the file has to wait as
+long as it is open here.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Client = TypeVar("Client")
+
+
+class KeptOpen(Generic[Client]):
+    """What `opening` opens and `closing` closes, opened when it is needed.
+
+    It stays open from one use to the next if that begins within `idle_seconds`; a thread closes it when none does.
+    """
+
+    def __init__(
+        self, opening: Callable[[], Client], closing: Callable[[Client], object], *, idle_seconds: float
+    ) -> None:
+        self._opening = opening
+        self._closing = closing
+        self._idle_seconds = idle_seconds
+        self._lock = threading.RLock()
+        self._client: Client | None = None
+        self._users = 0
+        self._timer: threading.Timer | None = None
+
+    @contextmanager
+    def use(self, reusable: Callable[[Exception], bool] = lambda _error: False) -> Iterator[Client]:
+        """Keeps it open for the block, and all blocks within it. After an error that is not `reusable`, closes it."""
+        with self._lock:
+            self._forget_timer()
+            if self._client is None:
+                self._client = self._opening()
+            client = self._client
+            self._users += 1
+        broken = False
+        try:
+            yield client
+        except BaseException as error:
+            broken = not (isinstance(error, Exception) and reusable(error))
+            raise
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0 and broken:
+                    self.close()
+                elif self._users == 0:
+                    self._timer = threading.Timer(self._idle_seconds, self._close_if_idle)
+                    self._timer.daemon = True
+                    self._timer.start()
+
+    def close(self) -> None:
+        """Closes it now; the next use opens it again."""
+        with self._lock:
+            self._forget_timer()
+            client, self._client = self._client, None
+            if client is not None:
+                self._closing(client)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close_if_idle(self) -> None:
+        with self._lock:
+            # A timer that was forgotten may have been about to begin.
+            if self._timer is threading.current_thread():
+                with suppress(Exception):  # what has been written is committed; a wire that is cut cannot be closed
+                    self.close()
