@@ -25,10 +25,10 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
 from gong_source.errors import ConfigurationError, DestinationFailed
-from gong_source.warehouse.capabilities import CapabilitiesOnce
 from gong_source.warehouse.comments import read_comments, write_comments
 from gong_source.warehouse.destination import Destination
 from gong_source.warehouse.make_views import write_views
+from gong_source.warehouse.resolved_once import ResolvedOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -65,7 +65,7 @@ _OUTDATED = "Contents of view were altered"
 _OTHER_NAMES = {"worker_threads": "threads", "max_memory": "memory_limit"}
 
 
-class DuckDB(CapabilitiesOnce, duckdb):
+class DuckDB(ResolvedOnce, duckdb):
     """dlt's destination `duckdb`. It keeps that name, because settings and file are named after it.
 
     With `read_only`, it opens a file beside other readers, without write access. A file that does not exist is empty.

@@ -15,11 +15,11 @@ from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient, DuckLakeMerg
 from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
 
 from gong_source.errors import ConfigurationError
-from gong_source.warehouse.capabilities import CapabilitiesOnce
 from gong_source.warehouse.destination import Destination
 from gong_source.warehouse.duckdb import DuckDBClient, finish, memory_hint
 from gong_source.warehouse.lock import file_lock
 from gong_source.warehouse.postgres import advisory_lock
+from gong_source.warehouse.resolved_once import ResolvedOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _CATALOGS = ("sqlite", "postgres", "postgresql")
 
 
-class DuckLake(CapabilitiesOnce, ducklake):
+class DuckLake(ResolvedOnce, ducklake):
     """dlt's destination `ducklake`. It keeps that name, because its settings are named after it.
 
     Its clients share one DuckDB for as long as one of them is open: to load the extensions takes a quarter of a second

@@ -17,11 +17,11 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs
 
 from gong_source.errors import DestinationFailed
-from gong_source.warehouse.capabilities import CapabilitiesOnce
 from gong_source.warehouse.comments import read_comments, write_comments
 from gong_source.warehouse.destination import Destination
 from gong_source.warehouse.lock import host_name, locked_by
 from gong_source.warehouse.make_views import write_views
+from gong_source.warehouse.resolved_once import ResolvedOnce
 from gong_source.windows import iso
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _COMMENTS = """
 """
 
 
-class Postgres(CapabilitiesOnce, postgres):
+class Postgres(ResolvedOnce, postgres):
     """dlt's destination `postgres`."""
 
     @property

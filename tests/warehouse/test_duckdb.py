@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import duckdb
 import pytest
+from dlt.common.schema import Schema
 from mirrors import FILE, SMALL, days_ago, mirror, rows, table, tenant_of, truth
 
 from gong_source import Control, DestinationFailed, gong, sync
@@ -88,6 +89,19 @@ def test_own_pipeline_and_the_commands_take_turns(serve: Serve, settings_for: Se
     tenant.edit(some[2], title="by the pipeline again")
     plain_run(simulator)
     assert table() == truth(tenant)
+
+
+def test_configuration_is_looked_up_once_for_each_dataset() -> None:
+    """What begins alike is one object, so that all its clients share one DuckDB; another dataset has its own."""
+    destination = DuckDB(str(FILE))
+
+    def resolved(dataset: str) -> Any:
+        return destination.configuration(destination.spec()._bind_dataset_name(dataset))
+
+    assert resolved("one") is resolved("one")
+    assert resolved("one") is not resolved("two")
+    assert [resolved(name).normalize_dataset_name(Schema("gong")) for name in ("one", "two")] == ["one", "two"]
+    assert destination.configuration(resolved("one")) is resolved("one")
 
 
 def test_capabilities_are_dlts_own_and_a_change_of_them_stays_with_who_made_it() -> None:

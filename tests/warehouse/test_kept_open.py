@@ -64,7 +64,7 @@ def test_closed_when_nobody_uses_it_for_a_moment() -> None:
 
 
 def test_closed_after_an_error() -> None:
-    """An error may have broken it, so it is closed with the outermost block, unless the error is known to be harmless."""
+    """An error may have broken it, so it is closed with the outermost block, unless it is known to be harmless."""
     door = Door()
     connection = kept(door, LONG)
     with pytest.raises(KeyError), connection.use(), connection.use():
