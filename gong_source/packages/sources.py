@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 
 from gong_source.packages.hints import dlt_resource
-from gong_source.packages.items import current_load_id, rows_of
+from gong_source.packages.items import current_load_id, item_of, rows_of
 from gong_source.records.rows import to_table, with_load_id
 from gong_source.resources.declare import Instants
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource, DltSource
 
     from gong_source.packages.call_package import CallPackage
+    from gong_source.packages.content_rows import ContentRows
     from gong_source.packages.snapshot_package import SnapshotPackage
     from gong_source.packages.window_content import WindowContent
     from gong_source.packages.window_package import WindowPackage
@@ -73,6 +74,19 @@ def answers_source(package: CallPackage) -> DltSource:
 
     more = [table for member in others for table in member.tables]
     return _source(dlt_resource(leader, answers, *more, *package.empty_tables))
+
+
+def hidden_source(members: Sequence[Resource], rows: ContentRows, ids: Sequence[str]) -> DltSource:
+    """A dlt source that empties what `members` have stored of the calls `ids`; `rows` collects that."""
+    leader, *others = members
+
+    def emptied() -> Iterator[Any]:
+        load_id = current_load_id()
+        rows.hide(members, ids)
+        for name, table in rows.take_out():
+            yield item_of(leader, name, table, load_id)
+
+    return _source(dlt_resource(leader, emptied, *(table for member in others for table in member.tables)))
 
 
 def rows_source(resource: Resource, table: Table, rows: Sequence[Mapping[str, Any]]) -> DltSource:

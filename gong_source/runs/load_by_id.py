@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gong_source.api.by_id import MOST_IDS, FetchByIds
+from gong_source.api.by_id import MOST_IDS
 from gong_source.packages.call_package import CallPackage
 from gong_source.packages.content_rows import ContentRows
-from gong_source.packages.sources import answers_source
+from gong_source.packages.sources import answers_source, hidden_source
 from gong_source.records.answers import fetch_answers
 from gong_source.resources import RESOURCES
 from gong_source.runs.load import BEGUN_EMPTY, count_content, ended_early, take_refusal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
+    from gong_source.api.by_id import FetchByIds
     from gong_source.records.answers import Content
     from gong_source.resources.declare import Resource
     from gong_source.runs.run import Run
@@ -61,11 +63,8 @@ def hide_private(run: Run) -> None:
         return
     for members in sharing(stored):
         if hidden := hidden_calls(query, members, call_filter(run)):
-            nothing: FetchByIds[list[Content]] = FetchByIds(
-                run.client, members[0].endpoint, [], lambda _ids, _pages: []
-            )
             rows = ContentRows(query, {}, 1.0, run.settings.privacy)
-            run.warehouse.load(answers_source(CallPackage(nothing, members, rows, "sync", hidden=hidden)))
+            run.warehouse.load(hidden_source(members, rows, hidden))
 
 
 def load_due(
@@ -98,7 +97,7 @@ def load_due(
     answers, reader = fetch_answers(run.client, members, times, private=wanted.private, privacy=run.settings.privacy)
     try:
         share = run.settings.max_deleted_share if max_deleted_share is None else max_deleted_share
-        _load_chunks(run, members, results, answers, due, reader.hidden, mode, share)
+        _load_chunks(run, results, answers, _Terms(members, due, reader.hidden, mode, share))
     finally:
         answers.close()
     if reader.hidden:  # older than what the list of calls has shown lately
@@ -109,31 +108,40 @@ def load_due(
     return results
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What the chunks of a load have in common.
+
+    `due` has every call that is asked for, by its id; `found_private` grows with the answers that show a call to be
+    private; `max_deleted_share` is that of `ContentRows`.
+    """
+
+    members: Sequence[Resource]
+    due: dict[str, DueCall]
+    found_private: AbstractSet[str]
+    mode: str
+    max_deleted_share: float
+
+
 def _load_chunks(
-    run: Run,
-    members: Sequence[Resource],
-    results: dict[str, ResourceResult],
-    answers: FetchByIds[list[Content]],
-    due: dict[str, DueCall],
-    found_private: AbstractSet[str],
-    mode: str,
-    share: float,
+    run: Run, results: dict[str, ResourceResult], answers: FetchByIds[list[Content]], terms: _Terms
 ) -> None:
     """Loads the answers to their end; counts each chunk in `results` once it is loaded."""
-    report = _reporter(run, members[0], answers, len(due))
+    members = terms.members
+    report = _reporter(run, members[0], answers, len(terms.due))
     asked = 0
     at_least_once = True  # the tables have to exist
     while (answer := next(answers, None)) is not None or at_least_once:
         at_least_once = False
         if answer is not None:
             answers.put_back(answer)
-        rows = ContentRows(run.warehouse.query, due, share, run.settings.privacy)
+        rows = ContentRows(run.warehouse.query, terms.due, terms.max_deleted_share, run.settings.privacy)
         package = CallPackage(
             answers,
             members,
             rows,
-            mode,
-            found_private=found_private,
+            terms.mode,
+            found_private=terms.found_private,
             empty_tables=BEGUN_EMPTY,
             max_calls=_CALLS_PER_CHUNK,
             max_bytes=_BYTES_PER_CHUNK,

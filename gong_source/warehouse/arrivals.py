@@ -7,8 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from gong_source.packages.sources import rows_source
-from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
-from gong_source.resources.declare import LOAD_ID_COLUMN
+from gong_source.resources.bookkeeping import ARRIVALS
 from gong_source.warehouse.ledger import LOADS
 from gong_source.windows import days_before, now, utc
 
@@ -24,25 +23,25 @@ _SAFE_SHARE = 0.8
 
 # The new records of all loads since the last one recorded. What a run that dies leaves out, the next run records, also
 # where the load left only its records. A record is late if an earlier load had fetched its time.
-_RECORD = f"""
-    insert into {{{{dataset}}}}.{ARRIVALS.name} (resource, id, first_seen_at, load_id, mode, is_late)
+_RECORD = """
+    insert into {{dataset}}.arrivals (resource, id, first_seen_at, load_id, mode, is_late)
     with new_rows as (
-        select c.id, c.{{column}} as filed_at, {{workspace}} as workspace_id, c.{LOAD_ID_COLUMN} as load_id,
+        select c.id, c.{column} as filed_at, {workspace} as workspace_id, c._dlt_load_id as load_id,
             coalesce(l.inserted_at, current_timestamp) as inserted_at
-        from {{{{dataset}}}}.{{table}} as c
-        left join {{loads}} as l on l.load_id = c.{LOAD_ID_COLUMN}
-        left join {{{{dataset}}}}.{ARRIVALS.name} as a on a.id = c.id and a.resource = '{{resource}}'
-        where a.id is null and c.{LOAD_ID_COLUMN} >= %s
+        from {{dataset}}.{table} as c
+        left join {loads} as l on l.load_id = c._dlt_load_id
+        left join {{dataset}}.arrivals as a on a.id = c.id and a.resource = '{resource}'
+        where a.id is null and c._dlt_load_id >= %s
     ),
     modes as (
-        select {LOAD_ID_COLUMN} as load_id, max(mode) as mode from {{{{dataset}}}}.{FETCHED_WINDOWS.name}
-        where resource = '{{resource}}' group by 1
+        select _dlt_load_id as load_id, max(mode) as mode from {{dataset}}.fetched_windows
+        where resource = '{resource}' group by 1
     ),
     fetched as (
-        select w.{LOAD_ID_COLUMN} as load_id, w.window_start, w.window_end, w.workspace_id
-        from {{{{dataset}}}}.{FETCHED_WINDOWS.name} as w
-        join {{loads}} as l on l.load_id = w.{LOAD_ID_COLUMN}
-        where w.resource = '{{resource}}'
+        select w._dlt_load_id as load_id, w.window_start, w.window_end, w.workspace_id
+        from {{dataset}}.fetched_windows as w
+        join {loads} as l on l.load_id = w._dlt_load_id
+        where w.resource = '{resource}'
     ),
     late as (
         select distinct new_rows.id from new_rows join fetched
@@ -50,19 +49,19 @@ _RECORD = f"""
         and fetched.load_id < new_rows.load_id
         where fetched.workspace_id is null or fetched.workspace_id = new_rows.workspace_id
     )
-    select '{{resource}}', new_rows.id, new_rows.inserted_at, new_rows.load_id, modes.mode, late.id is not null
+    select '{resource}', new_rows.id, new_rows.inserted_at, new_rows.load_id, modes.mode, late.id is not null
     from new_rows
     left join modes on modes.load_id = new_rows.load_id
     left join late on late.id = new_rows.id
 """
-_NEWEST = f"""
-    select (select max(load_id) from {{{{dataset}}}}.{ARRIVALS.name} where resource = '{{resource}}'),
-           (select max({LOAD_ID_COLUMN}) from {{{{dataset}}}}.{{table}})
+_NEWEST = """
+    select (select max(load_id) from {{dataset}}.arrivals where resource = '{resource}'),
+           (select max(_dlt_load_id) from {{dataset}}.{table})
 """
-_LATE = f"""
-    select a.mode, a.first_seen_at, c.{{column}}
-    from {{{{dataset}}}}.{ARRIVALS.name} as a join {{{{dataset}}}}.{{table}} as c on c.id = a.id
-    where a.resource = '{{resource}}' and a.is_late and a.first_seen_at >= %s and c.{{column}} is not null
+_LATE = """
+    select a.mode, a.first_seen_at, c.{column}
+    from {{dataset}}.arrivals as a join {{dataset}}.{table} as c on c.id = a.id
+    where a.resource = '{resource}' and a.is_late and a.first_seen_at >= %s and c.{column} is not null
 """
 
 

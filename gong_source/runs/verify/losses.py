@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gong_source.resources.bookkeeping import ARRIVALS, FETCHED_WINDOWS
-from gong_source.resources.declare import LOAD_ID_COLUMN
 from gong_source.stored.query import placeholders
 from gong_source.windows import Window, union, utc
 
@@ -14,20 +12,20 @@ if TYPE_CHECKING:
     from gong_source.warehouse.warehouse import Warehouse
 
 # The loads that first brought records of which there are no rows any more.
-_LOADS = f"""
-    select distinct a.load_id from {{{{dataset}}}}.{ARRIVALS.name} as a
-    left join {{{{dataset}}}}.{{table}} as c on c.id = a.id where c.id is null and a.resource = '{{resource}}'
+_LOADS = """
+    select distinct a.load_id from {{dataset}}.arrivals as a
+    left join {{dataset}}.{table} as c on c.id = a.id where c.id is null and a.resource = '{resource}'
 """
 # Enough for a hint. Where more is lost, the counts show it.
 _MOST_LOADS = 1000
 # Of those loads, the windows that have fewer records now than they brought.
-_WINDOWS = f"""
+_WINDOWS = """
     select fetched.window_start, fetched.window_end
-    from {{{{dataset}}}}.{FETCHED_WINDOWS.name} as fetched
-    left join {{{{dataset}}}}.{{table}} as c
-    on c.{{column}} >= fetched.window_start and c.{{column}} < fetched.window_end
-    and (fetched.workspace_id is null or {{workspace}} = fetched.workspace_id)
-    where fetched.resource = '{{resource}}' and fetched.{LOAD_ID_COLUMN} in ({{load_ids}})
+    from {{dataset}}.fetched_windows as fetched
+    left join {{dataset}}.{table} as c
+    on c.{column} >= fetched.window_start and c.{column} < fetched.window_end
+    and (fetched.workspace_id is null or {workspace} = fetched.workspace_id)
+    where fetched.resource = '{resource}' and fetched._dlt_load_id in ({load_ids})
     group by fetched.fetch_id, fetched.window_start, fetched.window_end, fetched.rows
     having count(c.id) < fetched.rows
 """
