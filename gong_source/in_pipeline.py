@@ -11,8 +11,8 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from gong_source.connection import connect
 from gong_source.errors import MissingScope, QuotaExhausted
-from gong_source.packages.window_package import known_tenant
 from gong_source.stored.foreign import refuse_foreign_tables
+from gong_source.stored.tenant import known_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

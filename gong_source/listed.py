@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gong_source.api.fetch import FetchedWindow
     from gong_source.packages.window_content import WindowContent
     from gong_source.packages.window_package import WindowPackage
-    from gong_source.records.call_time import Batch
+    from gong_source.records.batch import Batch
     from gong_source.resources.declare import Resource
     from gong_source.stored.due import ListedCall
 

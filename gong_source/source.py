@@ -22,7 +22,7 @@ from gong_source.packages.snapshot_package import SnapshotPackage, is_due, read_
 from gong_source.packages.window_content import WindowContent, fetch_windows
 from gong_source.packages.window_package import WindowPackage, rule_known
 from gong_source.records.answers import fetch_answers
-from gong_source.records.call_time import Batch, Converter
+from gong_source.records.batch import Batch, Converter
 from gong_source.resources import RESOURCES, choose
 from gong_source.resources.declare import CallIds, Instants
 from gong_source.settings import GongCredentials, GongSettings

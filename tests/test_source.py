@@ -21,7 +21,8 @@ from gong_source.api.fetch import Fetch
 from gong_source.connection import connect
 from gong_source.packages.sources import chunk_source
 from gong_source.packages.window_package import WindowPackage
-from gong_source.records.call_time import Converter, Rule, page_times
+from gong_source.records.batch import Converter
+from gong_source.records.call_time import Rule, page_times
 from gong_source.resources.calls import CALLS
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import Window, iso, now, reach, utc

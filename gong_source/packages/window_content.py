@@ -11,7 +11,8 @@ from gong_source.api.plan import LISTS, WITH_CONTENT
 from gong_source.packages.content_rows import LEAST_BYTES, ContentRows
 from gong_source.packages.items import current_load_id, empty_new_tables, item_of, ledger_row
 from gong_source.records.answers import request_for
-from gong_source.records.call_time import Batch, Converter, page_times
+from gong_source.records.batch import Batch, Converter
+from gong_source.records.call_time import page_times
 from gong_source.stored.due import calls_in, with_headers
 
 if TYPE_CHECKING:

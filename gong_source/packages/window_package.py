@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 import dlt
 import pyarrow as pa
 
-from gong_source.api.tenant import Identity
 from gong_source.errors import DestinationFailed, WrongTenant
 from gong_source.packages.items import as_stored, current_load_id, is_new, ledger_row, rows_of
 from gong_source.records.call_time import Rule
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
     from gong_source.api.fetch import Fetch, FetchedWindow
     from gong_source.packages.window_content import WindowContent
-    from gong_source.records.call_time import Batch, Converter
+    from gong_source.records.batch import Batch, Converter
     from gong_source.resources.declare import Resource, Table
     from gong_source.stored.query import Query, Row
 
@@ -222,16 +220,3 @@ def remember_rule(state: dict[str, Any], converter: Converter) -> None:
 def rule_known(state: Mapping[str, Any], resource: Resource) -> Rule:
     """What earlier runs have noted."""
     return Rule(**state.get("rules", {}).get(str(resource.endpoint), {}))
-
-
-def known_tenant(query: Query) -> Identity:
-    """The tenant that the dataset has been loaded from, as the ledger says."""
-    known = Identity()
-    columns = "tenant_api_host, tenant_app_hosts, tenant_workspaces"
-    for api_host, app_hosts, workspaces in query(f"select distinct {columns} from {{dataset}}.{FETCHED_WINDOWS.name}"):
-        known |= Identity(
-            frozenset({api_host} - {None}),
-            frozenset(json.loads(app_hosts or "[]")),
-            frozenset(json.loads(workspaces or "[]")),
-        )
-    return known

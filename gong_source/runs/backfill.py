@@ -10,7 +10,6 @@ from gong_source.api.by_id import MOST_IDS
 from gong_source.api.plan import LISTS, RECORDS_PER_PAGE, WITH_CONTENT
 from gong_source.connection import connect
 from gong_source.errors import ConfigurationError, MissingScope
-from gong_source.packages.window_package import known_tenant
 from gong_source.resources import RESOURCES
 from gong_source.runs.load_by_id import call_filter, hide_private, load_due, sharing
 from gong_source.runs.load_content import WindowLoad
@@ -18,6 +17,7 @@ from gong_source.runs.results import LoadResult, add_results, as_json
 from gong_source.runs.run import open_run
 from gong_source.settings import resolve_settings
 from gong_source.stored.due import CallFilter, due_calls
+from gong_source.stored.tenant import known_tenant
 from gong_source.warehouse.ledger import read_ledger
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, subtract, union

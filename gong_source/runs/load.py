@@ -26,7 +26,7 @@ from gong_source.packages.snapshot_package import SnapshotPackage, is_due, read_
 from gong_source.packages.sources import chunk_source, snapshot_source
 from gong_source.packages.window_content import WindowContent, fetch_windows
 from gong_source.packages.window_package import WindowPackage, rule_known
-from gong_source.records.call_time import Batch, Converter
+from gong_source.records.batch import Batch, Converter
 from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult, Verification

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from gong_source.api.tenant import host_of
 from gong_source.connection import connect
 from gong_source.errors import DestinationFailed, WrongTenant
-from gong_source.packages.window_package import known_tenant
 from gong_source.runs.record import describe_end, record_run
+from gong_source.stored.tenant import known_tenant
 from gong_source.warehouse.arrivals import record_arrivals
 from gong_source.warehouse.ledger import read_ledger, requests_today
 from gong_source.warehouse.upgrade import upgrade

@@ -21,7 +21,8 @@ from gong_source.api.transport import Transport
 from gong_source.connection import connect
 from gong_source.packages.sources import chunk_source
 from gong_source.packages.window_package import WindowPackage
-from gong_source.records.call_time import Converter, Rule, page_times, read_batch
+from gong_source.records.batch import Converter, read_batch
+from gong_source.records.call_time import Rule, page_times
 from gong_source.resources.calls import CALLS
 from gong_source.runs.run import Control
 from gong_source.runs.sync import sync

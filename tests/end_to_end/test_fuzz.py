@@ -32,7 +32,8 @@ from gong_source.api.throttle import Throttle
 from gong_source.cli.main import main
 from gong_source.connection import connect
 from gong_source.dates import parse
-from gong_source.records.call_time import Rule, read_batch
+from gong_source.records.batch import read_batch
+from gong_source.records.call_time import Rule
 from gong_source.resources.calls import CALLS
 from gong_source.settings import GongSettings, resolve_settings
 from gong_source.simulator import Tenant

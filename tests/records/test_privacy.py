@@ -15,7 +15,8 @@ from gong_source.api.client import Page
 from gong_source.api.responses import loads
 from gong_source.errors import ConfigurationError
 from gong_source.records.answers import AnswerReader
-from gong_source.records.call_time import Rule, read_batch
+from gong_source.records.batch import read_batch
+from gong_source.records.call_time import Rule
 from gong_source.records.privacy import KEEP_ALL, KEPT_OF_PRIVATE, Privacy, _fields, read_columns
 from gong_source.records.rows import read_records
 from gong_source.resources import RESOURCES, TABLES

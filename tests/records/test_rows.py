@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from gong_source.api.client import Page
 from gong_source.api.responses import loads
 from gong_source.errors import RecordError
-from gong_source.records.call_time import Ambiguous, Batch, Rule, page_times, read_batch
+from gong_source.records.batch import Batch, read_batch
+from gong_source.records.call_time import Ambiguous, Rule, page_times
 from gong_source.records.rows import _encode_slowly, arrow_schema, encode, read_records, to_table, with_load_id
 from gong_source.resources import TABLES
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS

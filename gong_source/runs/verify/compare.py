@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.api.fetch import FetchedWindow
-    from gong_source.records.call_time import Batch
+    from gong_source.records.batch import Batch
     from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
     from gong_source.windows import Window
