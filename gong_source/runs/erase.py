@@ -13,7 +13,7 @@ from gong_source.runs.record import describe_end, record_run
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
 from gong_source.stored.query import id_batches, placeholders
-from gong_source.warehouse.deleted import erase_calls
+from gong_source.warehouse.mark_and_remove import erase_calls
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import now_exactly
 

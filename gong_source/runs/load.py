@@ -33,8 +33,8 @@ from gong_source.runs.results import ResourceResult, Verification
 from gong_source.stored.deletions import refusal
 from gong_source.stored.query import placeholders
 from gong_source.warehouse.arrivals import record_arrivals
-from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import last_snapshot
+from gong_source.warehouse.mark_and_remove import apply_policy
 from gong_source.windows import Window, hours_after
 
 if TYPE_CHECKING:

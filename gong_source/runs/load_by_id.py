@@ -15,7 +15,7 @@ from gong_source.runs.load import BEGUN_EMPTY, count_content, ended_early, take_
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult
 from gong_source.stored.due import CallFilter, due_calls, hidden_calls
-from gong_source.warehouse.deleted import mark_private
+from gong_source.warehouse.mark_and_remove import mark_private
 from gong_source.windows import now
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from gong_source.runs.results import LoadResult, add_results
 from gong_source.runs.run import open_run
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
 from gong_source.stored.query import count_rows
-from gong_source.warehouse.deleted import apply_policy
+from gong_source.warehouse.mark_and_remove import apply_policy
 from gong_source.warehouse.warehouse import Target
 from gong_source.windows import Window, days_before, intersect, iso, midnight, now, subtract, union
 

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 from gong_source.errors import ConfigurationError, DestinationFailed
-from gong_source.warehouse.destinations import check_target
 from gong_source.warehouse.duckdb import check_file
 from gong_source.warehouse.failures import explain
+from gong_source.warehouse.find_destination import check_target
 from gong_source.warehouse.warehouse import Target, Warehouse, open_warehouse
 
 

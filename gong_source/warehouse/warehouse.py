@@ -18,8 +18,8 @@ from dlt.common.runtime.run_context import active as run_context
 from gong_source.presets import set_presets
 from gong_source.resources import TABLES
 from gong_source.stored.foreign import refuse_foreign_tables
-from gong_source.warehouse.destinations import check_target
 from gong_source.warehouse.failures import explain, is_missing_table, last_cause
+from gong_source.warehouse.find_destination import check_target
 from gong_source.warehouse.kept_open import KeptOpen
 from gong_source.warehouse.lock import file_lock
 from gong_source.warehouse.views import LocalView, views_on

@@ -13,7 +13,7 @@ from gong_source.records.answers import fetch_answers
 from gong_source.runs.load_by_id import call_filter, hide_private, load_due
 from gong_source.runs.results import Difference
 from gong_source.stored.due import UNKNOWN_CONTENT, due_calls
-from gong_source.warehouse.deleted import mark_private
+from gong_source.warehouse.mark_and_remove import mark_private
 from gong_source.windows import hours_between, now
 
 if TYPE_CHECKING:

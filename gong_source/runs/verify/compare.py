@@ -10,7 +10,7 @@ from gong_source.resources.declare import Instants
 from gong_source.runs.results import Difference
 from gong_source.stored.deletions import too_many_gone
 from gong_source.stored.query import id_batches, placeholders
-from gong_source.warehouse.deleted import remove_rows
+from gong_source.warehouse.mark_and_remove import remove_rows
 from gong_source.windows import iso
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from gong_source.runs.verify.whole import verify_whole
 from gong_source.runs.verify.windowed import Terms, verify_windows
 from gong_source.settings import resolve_settings
 from gong_source.stored.deletions import refusal
-from gong_source.warehouse.deleted import apply_policy
 from gong_source.warehouse.ledger import read_ledger, workspaces
+from gong_source.warehouse.mark_and_remove import apply_policy
 from gong_source.warehouse.mixed import report, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, intersect, iso, now, now_exactly

@@ -13,7 +13,7 @@ from gong_source.runs.verify.compare import Comparison
 from gong_source.runs.verify.losses import windows_with_losses
 from gong_source.runs.verify.narrow import MOST_REQUESTS, Counter, narrow
 from gong_source.stored.deletions import too_many_gone
-from gong_source.warehouse.deleted import mark_deleted
+from gong_source.warehouse.mark_and_remove import mark_deleted
 from gong_source.windows import split
 
 if TYPE_CHECKING:
