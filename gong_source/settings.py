@@ -218,6 +218,8 @@ def read_names(resources: Any) -> list[str]:
         return list(RESOURCES)
     for name in names:
         if name not in RESOURCES:
+            if name.lower() == "all":
+                raise ConfigurationError("resources: all stands alone, in small letters: it is every resource there is")
             raise ConfigurationError(f"resources: {_unknown(name, RESOURCES)}")
     if not names:
         raise ConfigurationError(f"resources: the list is empty; choose {', '.join(RESOURCES)}, or all")

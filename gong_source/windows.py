@@ -69,8 +69,11 @@ def iso(instant: datetime) -> str:
 
 
 def days_before(instant: datetime, days: float) -> datetime:
-    """`days` times 24 hours before `instant`."""
-    return utc(instant - timedelta(days=days))
+    """`days` times 24 hours before `instant`; at least the first time that Python knows."""
+    try:
+        return utc(instant - timedelta(days=days))
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def seconds_after(instant: datetime, seconds: float) -> datetime:

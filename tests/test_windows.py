@@ -34,6 +34,13 @@ NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - a person's time may come without 
 PARIS = ZoneInfo("Europe/Paris")
 
 
+def test_days_before_ends_at_the_first_time_that_python_knows() -> None:
+    """A range from the year 1 on is no error: there is nothing before it."""
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    assert days_before(first, 400) == first
+    assert days_before(datetime(1, 1, 3, tzinfo=UTC), 1) == datetime(1, 1, 2, tzinfo=UTC)
+
+
 def hour(number: float) -> datetime:
     """An hour after the origin."""
     return ORIGIN + timedelta(hours=number)

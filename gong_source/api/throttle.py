@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 _MARGIN, _WIDER, _WIDEST_MARGIN = 1.02, 1.03, 1.08
 # The times of so many requests at most are stored and read for each request.
 _MOST_REMEMBERED = 25
+# So long a request waits for the file while others use it.
+_PATIENCE_SECONDS = 60.0
 # Processes that start at the same moment make one another ask again when they open a new file.
 _MOST_OPENINGS = 100
 # A slot further away than this comes from a clock that was set back since.
@@ -261,7 +263,7 @@ class Throttle:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _use_wal(db)
         # Losing the last second in a power cut costs nothing here. A flush for every request would.
@@ -274,17 +276,20 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
-    """Sets the file's journal mode. SQLite does not wait for others there, even with a timeout, so this asks again."""
+    """Sets the file's journal mode. SQLite mostly does not wait for others there, so this waits and asks again."""
     for _ in range(_MOST_OPENINGS):
+        db.execute("pragma busy_timeout = 0")
         try:
             db.execute("pragma journal_mode = wal")
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-            # Here SQLite does wait, until nobody else uses the file.
-            db.execute("begin exclusive")
-            db.execute("commit")
+        finally:
+            db.execute(f"pragma busy_timeout = {_PATIENCE_SECONDS * 1000:.0f}")
+        # Here SQLite waits, until nobody else uses the file.
+        db.execute("begin exclusive")
+        db.execute("commit")
     raise sqlite3.OperationalError("database is locked")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gong_source.cli import dictionary, progress, text
+from gong_source.errors import GongError
 
 if TYPE_CHECKING:
     import argparse
@@ -206,7 +207,6 @@ def _check_publish(args: argparse.Namespace) -> None:
 
 def _publish(args: argparse.Namespace, result: LoadResult | VerifyResult) -> None:
     """Publishes what the run has loaded. A failure goes into the result, so that the result is printed in any case."""
-    from gong_source.errors import GongError
     from gong_source.warehouse.publish import publish
 
     if args.publish is None or result.status == "failed":
@@ -219,7 +219,6 @@ def _publish(args: argparse.Namespace, result: LoadResult | VerifyResult) -> Non
 
 def _report(args: argparse.Namespace, result: LoadResult, settings: GongSettings) -> None:
     """Writes the page after a run, also after one that failed. A failure goes into the result, as when publishing."""
-    from gong_source.errors import GongError
     from gong_source.report.write import write_report
     from gong_source.resources import RESOURCES
 
@@ -243,7 +242,14 @@ def _finish(args: argparse.Namespace, result: LoadResult | VerifyResult, shown: 
 
 
 def _print(args: argparse.Namespace, as_json: dict[str, Any], shown: str) -> None:
-    print(json.dumps(as_json) if args.json else shown, flush=True)
+    try:
+        print(json.dumps(as_json) if args.json else shown, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise GongError(
+            f"the command has ended, but its result cannot be written to stdout: {error.strerror}"
+        ) from None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ a budget; 128 + n stopped by signal n. A run that was stopped has loaded what it
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import json
 import logging
@@ -21,6 +22,9 @@ from gong_source.errors import ConfigurationError, GongError, QuotaExhausted
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of <malloc.h>
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,8 +52,11 @@ def _prepare_process(args: argparse.Namespace) -> None:
     # at the exit.
     gc.set_threshold(100_000, 50, 50)
     atexit.register(gc.freeze)
-    # Arrow's own pool keeps memory that the database needs a moment later.
+    # Arrow's own pool keeps memory that the database needs a moment later. So does the C library of Linux with large
+    # blocks, unless it is told a size from which on a block goes back to the system when it is free.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if "MALLOC_MMAP_THRESHOLD_" not in os.environ and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_MMAP_THRESHOLD, 4_000_000)
     logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gong_source.dates import in_words
@@ -11,7 +14,6 @@ from gong_source.windows import iso, whole_second
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from gong_source.resources.declare import Resource
     from gong_source.runs.backfill import Plan
@@ -292,6 +294,15 @@ def _windows(windows: Sequence[Window]) -> str:
     return (shown or "none") + (f" and {more} more" if more > 0 else "")
 
 
+def _program(name: str) -> str:
+    """How to call a program that lies beside this Python: by its name alone where the shell finds it."""
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if not beside.exists() or (found and Path(found).samefile(beside)):
+        return name
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+
+
 def demo_text(result: DemoResult, page: Path | None) -> str:
     """What the demo loaded, for people; `page` is its report, if it could be made."""
     first, second, verified = result.first, result.second, result.verification
@@ -316,8 +327,8 @@ def demo_text(result: DemoResult, page: Path | None) -> str:
             f"The report:   python3 -m webbrowser {page.as_uri()}"
             if page
             else "The report:   needs the extra report (in the folder of gong-source: pip install '.[report]')",
-            f'Look around:  python -c "{look}"',
+            f'Look around:  {_program("python")} -c "{look}"',
             "Your own Gong: set SOURCES__GONG__CREDENTIALS__ACCESS_KEY, SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET"
-            " and SOURCES__GONG__CREDENTIALS__BASE_URL, then run: gong-source check",
+            f" and SOURCES__GONG__CREDENTIALS__BASE_URL, then run: {_program('gong-source')} check",
         ]
     )

@@ -35,7 +35,8 @@ class Control:
     """How a caller follows, bounds and ends a run.
 
     Setting `stopped` ends the run early, and `max_requests` ends it after that many requests. In both cases the run
-    loads what it has fetched.
+    loads what it has fetched. A callback that opens a DuckDB file of the run by itself may have to try again: the run
+    keeps it open for a tenth of a second after each use.
     """
 
     stopped: threading.Event = field(default_factory=threading.Event)

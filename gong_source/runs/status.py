@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.dates import in_words
 from gong_source.resources import RESOURCES
+from gong_source.resources.calls import CALLS
 from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
 from gong_source.stored.due import CallFilter, count_calls
@@ -199,6 +200,10 @@ def _status_by_id(
     wanted = CallFilter(settings.keeps_private, settings.workspace_id)
     last, moment = last_snapshot(warehouse, resource), now()
     current_to = last_done_sync(warehouse, resource) if last else None
+    ledger = read_ledger(warehouse, CALLS, settings.workspace_id)
+    listed_to = ledger.of(ledger.listed_as(CALLS)).watermark
+    if current_to is not None and listed_to is not None:  # later calls are not known, so nobody has asked for theirs
+        current_to = min(current_to, listed_to)
     _, rows, _ = count_calls(warehouse.query, resource, wanted)
     lacks = []
     for age, youngest, oldest in _AGES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s@]*@")
 # DuckLake's own tables. They are not the dataset's, so an error about them does not mean that a table is not there yet.
 _OF_THE_LAKE = re.compile("ducklake_inlined_data|__ducklake_metadata")
+# What the operating system says of a disk or a folder; a database and its driver have errors of their own.
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
 _TABLE_GONE = (
     ". A table that dlt created is missing. Restore it, or drop the whole dataset, with its schema, and load it anew"
 )
@@ -28,7 +31,7 @@ _TABLE_GONE = (
 def explain(error: Exception, destination: Destination, place: str, doing: str) -> GongError:
     """Turns an error of the warehouse into a `DestinationFailed` of one line, with what to try.
 
-    If one of its causes is a `GongError`, that one is returned unchanged.
+    If one of its causes is a `GongError`, that one is returned unchanged. An interrupt, which dlt wraps, is raised.
 
     `doing` is the verb: open, read or write.
     """
@@ -36,11 +39,18 @@ def explain(error: Exception, destination: Destination, place: str, doing: str) 
     for cause in causes:
         if isinstance(cause, GongError):
             return cause
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
     text = last_cause(error)
     if (holder := destination.holder(text)) is not None:
         return DestinationFailed(
             f"{place} is open {holder}. Only one program at a time can write to it: close it there"
             " and try again; nothing is lost"
+        )
+    if isinstance(error, PipelineStepFailed) and getattr(causes[-1], "errno", None) in _DISK_ERRORS:
+        return DestinationFailed(
+            f"cannot write the working folder {error.pipeline.working_dir}: {text}. Make room there, or choose another"
+            " place with DLT_DATA_DIR; then run the same command again"
         )
     step = f" in step {error.step}" if isinstance(error, PipelineStepFailed) else ""
     hint = destination.hint(text)

@@ -31,6 +31,7 @@ class KeptOpen(Generic[Client]):
         self._lock = threading.RLock()
         self._client: Client | None = None
         self._users = 0
+        self._broken = False
         self._timer: threading.Timer | None = None
 
     @contextmanager
@@ -42,29 +43,35 @@ class KeptOpen(Generic[Client]):
                 self._client = self._opening()
             client = self._client
             self._users += 1
-        broken = False
         try:
             yield client
         except BaseException as error:
-            broken = not (isinstance(error, Exception) and reusable(error))
+            self._broken |= not (isinstance(error, Exception) and reusable(error))
             raise
         finally:
             with self._lock:
                 self._users -= 1
-                if self._users == 0 and broken:
+                if self._users == 0 and (self._broken or not self._start_timer()):
                     self.close()
-                elif self._users == 0:
-                    self._timer = threading.Timer(self._idle_seconds, self._close_if_idle)
-                    self._timer.daemon = True
-                    self._timer.start()
 
     def close(self) -> None:
         """Closes it now; the next use opens it again."""
         with self._lock:
             self._forget_timer()
-            client, self._client = self._client, None
+            client, self._client, self._broken = self._client, None, False
             if client is not None:
                 self._closing(client)
+
+    def _start_timer(self) -> bool:
+        """Whether a thread waits now to close it; a process may have as many threads as it is allowed."""
+        timer = threading.Timer(self._idle_seconds, self._close_if_idle)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:
+            return False
+        self._timer = timer
+        return True
 
     def _forget_timer(self) -> None:
         if self._timer is not None:

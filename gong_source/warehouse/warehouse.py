@@ -66,6 +66,7 @@ class Warehouse:
     check_lock: Callable[[], None] = lambda: None
     _tables_finished: bool = False
     _schema: Schema | None = None
+    _client: SqlClientBase[Any] | None = None  # keeps its access token between two openings
     _connection: KeptOpen[SqlClientBase[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -201,7 +202,7 @@ class Warehouse:
         self._connection.close()
 
     def _open(self) -> SqlClientBase[Any]:
-        client = self.pipeline.sql_client()
+        client = self._client = self._client or self.pipeline.sql_client()
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:

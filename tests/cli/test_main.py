@@ -240,6 +240,7 @@ def test_check_sends_one_request_for_each_resource_and_says_what_the_key_sees(
         (["backfill", "--from", "2026-02-01", "--to", "2026-01-01"], {}, "must lie before --to"),
         (["backfill", "--from", "x"], {}, "--from: 'x' is not a date"),
         (["sync", "--resources", "calls,user"], {}, "resources: 'user' is unknown; did you mean users?"),
+        (["sync", "--resources", "all,calls"], {}, "resources: all stands alone"),
         (["sync"], {"SOURCES__GONG__RESOURCES": "[]"}, "resources: the list is empty"),
         (["sync"], {"SOURCES__GONG__SNAPSHOT_HOURS": "-1"}, "snapshot_hours: -1 must lie between 0"),
         (["sync", "--destination", "duckdbb"], {}, "did you mean duckdb?"),
@@ -355,7 +356,7 @@ def test_full_disk_behind_stdout_is_no_traceback() -> None:
 
     assert code == 1
     assert len(err.strip().splitlines()) == 1
-    assert "No space left" in err
+    assert "the command has ended, but its result cannot be written to stdout: No space left on device" in err
 
 
 def test_closed_standard_error_stops_nothing(serve: Serve) -> None:

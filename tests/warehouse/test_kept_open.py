@@ -107,3 +107,28 @@ def test_error_while_it_closes_by_itself_is_not_shown() -> None:
     with connection.use():
         pass
     assert tried.wait(10)
+
+
+def test_error_of_a_block_within_another_closes_it_too() -> None:
+    """The outermost block ends well, but the connection may be broken."""
+    door = Door()
+    connection = kept(door, LONG)
+    with connection.use():
+        with pytest.raises(KeyError), connection.use():
+            raise KeyError
+        assert door.done == ["open"]
+    assert door.done == ["open", "close"]
+
+
+def test_without_a_thread_to_close_it_later_it_is_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may not have more threads loses nothing of what it has done."""
+    door = Door()
+    connection = kept(door, LONG)
+
+    def refuse(_timer: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Timer, "start", refuse)
+    with connection.use():
+        pass
+    assert door.done == ["open", "close"]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from mirrors import environment_for
 from places import postgres_place
 from servers import PostgresServer, Wire, free_port, postgres_server
 from tenants import END, days_ago, truth
@@ -197,3 +204,40 @@ def test_postgres_gets_indexes_once(
         "CREATE INDEX calls_call_time ON gong_indexed.calls USING btree (call_time)",
         "CREATE UNIQUE INDEX calls_key ON gong_indexed.calls USING btree (id)",
     ]
+
+
+def test_signal_during_a_load_lets_it_finish(
+    postgres: PostgresServer, serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SIGTERM while rows are being merged: the load ends well, and here nothing is left to stop."""
+    import psycopg2
+
+    place = postgres_place(postgres, "gong_signalled")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres.url)
+    tenant = Tenant.generate(50, start=days_ago(6), end=END, seed=5)
+    simulator = serve(tenant)
+    sync(place.target, settings=settings_for(simulator, start_date=iso(days_ago(7))))
+    tenant.add(Call("77", started=days_ago(1)))
+    waiting = "select count(*) from pg_locks where not granted and relation = 'gong_signalled.calls'::regclass"
+
+    with closing(psycopg2.connect(postgres.url)) as other:
+        other.cursor().execute("lock table gong_signalled.calls in exclusive mode")  # readers pass
+        command = ["gong_source.cli", "sync", "--destination", "postgres", "--dataset", "gong_signalled"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            env=os.environ | environment_for(simulator),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while place.query(waiting) == [(0,)]:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        while "Stopping" not in (line := process.stderr.readline()):
+            assert line, process.communicate()
+    process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert place.calls() == truth(tenant)

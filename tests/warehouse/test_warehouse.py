@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dlt
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 from mirrors import SMALL, between, change, days_ago, environment_for, mirror, rows, started, table, tenant_of, truth
 
 from gong_source import Target, backfill, status, sync, verify
@@ -18,6 +21,8 @@ from gong_source.packages.sources import rows_source
 from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.resources.calls import CALLS
 from gong_source.warehouse import duckdb
+from gong_source.warehouse.failures import explain
+from gong_source.warehouse.find_destination import find_destination
 from gong_source.warehouse.warehouse import Warehouse, open_warehouse
 from gong_source.windows import iso
 
@@ -232,3 +237,21 @@ def test_memory_that_duckdb_may_use(
         "checkpoint_threshold": "16.0 MiB",
         "TimeZone": "UTC",
     }
+
+
+def test_full_disk_of_the_working_folder_is_told_from_the_database() -> None:
+    """The message names the folder that is full, and how to choose another; an interrupt stays one."""
+    pipeline = dlt.pipeline("full", destination="duckdb")
+    cause = OSError(errno.ENOSPC, "No space left on device")
+    failed = PipelineStepFailed(pipeline, "extract", "1", cause)
+    failed.__cause__ = cause
+
+    message = str(explain(failed, find_destination("duckdb"), "gong_calls.duckdb", "write"))
+
+    assert message.startswith(f"cannot write the working folder {pipeline.working_dir}: ")
+    assert "DLT_DATA_DIR" in message
+    assert "gong_calls.duckdb" not in message
+    interrupted = PipelineStepFailed(pipeline, "extract", "1", KeyboardInterrupt())
+    interrupted.__cause__ = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        explain(interrupted, find_destination("duckdb"), "gong_calls.duckdb", "write")
