@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gong_source.connection import connect
 from gong_source.errors import MissingScope
 from gong_source.resources import RESOURCES
+from gong_source.resources.people import WORKSPACES
 from gong_source.runs.results import Status  # noqa: TC001 - for readers of the dataclass
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
 from gong_source.windows import Window, days_before, now
@@ -76,8 +77,22 @@ def check(*, settings: GongSettings | None = None) -> CheckResult:
     with_details = next((part.records for part in found if part.name == "call_details"), None)
     if with_details is not None and calls not in {None, with_details}:
         message += f". Gong counts {calls:,} calls in one list and {with_details:,} in the list with details"
-    status: Status = "incomplete" if missing else "done"
+    unknown = _unknown_workspace(settings.workspace_id, pages.get(str(WORKSPACES.endpoint)))
+    if unknown is not None:
+        message += f". {unknown}"
+    status: Status = "incomplete" if missing or unknown else "done"
     return CheckResult(client.transport.base_url, status, message, calls, client.transport.usage.requests, found)
+
+
+def _unknown_workspace(workspace_id: str | None, page: Page | None) -> str | None:
+    """What to say if Gong does not list the workspace that is chosen; `page` is Gong's list, if the key may see it."""
+    if workspace_id is None or page is None:
+        return None
+    listed = {str(record.get("id")): record.get("name") for record in page.own_fields()}
+    if workspace_id in listed:
+        return None
+    names = ", ".join(f"{listed_id} ({name})" for listed_id, name in listed.items()) or "none"
+    return f"Gong lists no workspace {workspace_id}; there is {names}"
 
 
 def _check_resource(

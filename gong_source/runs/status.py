@@ -168,8 +168,11 @@ def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) ->
     ledger = read_ledger(warehouse, resource, settings.workspace_id)
     ledger = ledger.of(ledger.listed_as(resource))
     column = resource.time_column
+    workspace = [settings.workspace_id] if settings.workspace_id is not None else []
     counted = warehouse.query(
         f"select count(*), count(deleted_at), min({column}), max({column}) from {{dataset}}.{resource.table.name}"
+        f"{' where workspace_id = %s' if workspace else ''}",
+        *workspace,
     )
     rows, deleted, first, latest = counted[0] if counted else (0, 0, None, None)
     last_entry = ledger.entries[-1] if ledger.entries else None

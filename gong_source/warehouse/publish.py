@@ -27,8 +27,19 @@ def check_publish(target: Target, path: Path) -> Path:
         )
     if path.is_dir():
         raise ConfigurationError(f"--publish: {path} is a folder; name a file")
+    if _is_of_another_kind(path):
+        raise ConfigurationError(f"--publish: {path} exists and is no DuckDB file; name another one")
     check_file(path.resolve(), target.dataset)
     return source
+
+
+def _is_of_another_kind(path: Path) -> bool:
+    """Whether there is a file with something in it that is no DuckDB database."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        beginning = file.read(12)
+    return bool(beginning) and beginning[8:] != b"DUCK"  # its mark, behind a checksum of 8 bytes
 
 
 def publish(path: Path, target: Target | None = None) -> None:

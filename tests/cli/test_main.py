@@ -661,6 +661,27 @@ def test_demo_shows_results_and_the_next_step(command: Command) -> None:
         assert connection.execute("select count(*) from gong.calls").fetchall() == [(400,)]
 
 
+def test_workspace_that_gong_does_not_list_is_named(serve: Serve, command: Command) -> None:
+    """`check` says which workspaces there are; `status` counts the rows of the workspace that is asked for."""
+    tenant = Tenant.generate(40, start=days_ago(6), end=END, seed=5, workspaces=2)
+    simulator = serve(tenant)
+    one = tenant.workspace_ids[0]
+    own = sum(tenant.served(call_id)["workspaceId"] == one for call_id in tenant.calls)
+
+    code, out, _ = command("check", "--workspace-id", "abc", simulator=simulator)
+    right, _, _ = command("check", "--workspace-id", one, simulator=simulator)
+    command("sync", simulator=simulator)
+    counted = [
+        json.loads(command("status", "--json", *options)[1])["resources"]["calls"]["rows"]
+        for options in ((), ("--workspace-id", one), ("--workspace-id", "999"))
+    ]
+
+    assert (code, right) == (3, 0)
+    assert "Gong lists no workspace abc; there is " in out
+    assert all(workspace in out for workspace in tenant.workspace_ids)
+    assert counted == [40, own, 0]
+
+
 def test_help_imports_nothing_heavy() -> None:
     """`--help` and the package's import cost no dlt, duckdb, pyarrow, requests or pendulum."""
     heavy = {"dlt", "duckdb", "pyarrow", "requests", "pendulum", "rich"}

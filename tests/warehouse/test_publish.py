@@ -166,6 +166,22 @@ def test_publishing_where_it_cannot_work_is_refused_before_the_run(
     assert message in text
 
 
+def test_a_file_of_another_kind_is_never_replaced(run: Callable[..., tuple[int, str]]) -> None:
+    """A misspelt path costs no file of the user; an empty file, as of `mktemp`, holds nothing to lose."""
+    notes, empty = Path("notes.txt"), Path("empty.duckdb")
+    notes.write_text("what nobody wants to lose")
+    empty.touch()
+
+    code, text = run("--publish", str(notes))
+
+    assert (code, len(text.splitlines())) == (2, 1)
+    assert "notes.txt exists and is no DuckDB file; name another one" in text
+    assert notes.read_text() == "what nobody wants to lose"
+    assert not FILE.exists()
+    assert run("--publish", str(empty)) == (0, "")
+    assert rows(empty) == 300
+
+
 def test_run_waits_for_a_short_reader_of_its_file(
     serve: Serve, settings_for: SettingsFor, tenant: Tenant, hold_file: Callable[[float], int]
 ) -> None:
