@@ -76,7 +76,7 @@ def load_text(result: LoadResult) -> str:
 def _resource_lines(part: ResourceResult, result: LoadResult) -> list[str]:
     resource = RESOURCES[part.resource]
     if part.status == "failed" and not (part.received or part.asked or part.failures):
-        return [f"{part.resource}: nothing loaded; the message says why"]
+        return [f"{part.resource}: nothing loaded; the error message says why"]
     if part.not_due_until is not None:
         return [f"{part.resource}: the last snapshot is recent enough; the next one is due {_time(part.not_due_until)}"]
     if resource.by_id:

@@ -25,6 +25,8 @@ _NOT_SHOWN: Mapping[str, bool] = {"shown": False}
 # From good to bad: the worst of the parts is that of the whole. A pause outweighs a failure in the status, because it
 # says when to run again; the outcome is about the data.
 _STATUSES: tuple[Status, ...] = ("done", "incomplete", "failed", "paused")
+# What a message about differences ends with.
+REPAIR_HINT = "; gong-source verify --repair loads the differences again"
 _OUTCOMES: tuple[Outcome, ...] = ("clean", "repaired", "differs", "refused", "paused", "failed")
 
 
@@ -303,6 +305,8 @@ class VerifyResult(Ending):
         self.requests, self.seconds = usage.requests, seconds
         self.take_over(parts)
         self.message = _messages(parts, "verified")
+        if self.message and (times := self.message.count(REPAIR_HINT)) > 1:  # once, at the end
+            self.message = self.message.replace(REPAIR_HINT, "", times - 1)
         self.outcome = max((part.outcome for part in parts), key=_OUTCOMES.index, default="clean")
         self.resume_from = next((part.resume_from for part in parts if part.resume_from), None)
         self.ranges = [window for part in parts for window in part.ranges]

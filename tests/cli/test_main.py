@@ -949,7 +949,7 @@ def test_resources_without_a_list_of_calls_are_not_called_up_to_date(command: Co
     code, out, err = command("sync", "--resources", "calls,transcripts", simulator=simulator)
 
     assert code == 1
-    assert "calls: nothing loaded; the message says why" in out
+    assert "calls: nothing loaded; the error message says why" in out
     assert "transcripts: no stored call is due" in out
     assert "answered 400" in err
 

@@ -13,7 +13,7 @@ from gong_source.resources.bookkeeping import VERIFICATIONS
 from gong_source.runs.load import record_ending
 from gong_source.runs.load_by_id import sharing
 from gong_source.runs.record import add_row
-from gong_source.runs.results import Verification, VerifyResult
+from gong_source.runs.results import REPAIR_HINT, Verification, VerifyResult
 from gong_source.runs.run import open_run
 from gong_source.runs.verify.asked import verify_asked
 from gong_source.runs.verify.whole import verify_whole
@@ -208,7 +208,7 @@ def _difference(resource: Resource, result: Verification) -> str:
         if resource.windowed
         else (f"the {resource.plural} differ")
     )
-    return f"{what}; gong-source verify --repair loads the differences again"
+    return f"{what}{REPAIR_HINT}"
 
 
 def _refusal(resource: Resource, windows: Sequence[Difference]) -> str:

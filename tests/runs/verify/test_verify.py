@@ -36,9 +36,11 @@ from mirrors import (
 )
 
 from gong_source import ConfigurationError, Control, Window, backfill, status, sync, verify
+from gong_source.api.transport import Usage
 from gong_source.cli.main import main
 from gong_source.cli.text import status_text, verify_text
 from gong_source.resources.bookkeeping import VERIFICATIONS
+from gong_source.runs.results import REPAIR_HINT, Verification, VerifyResult
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import iso, now, split
 
@@ -898,3 +900,14 @@ def test_any_history_ends_in_the_tenants_table(
     assert result.status == "done"
     assert table() == truth(tenant, rule)
     assert verify(settings=configured, deep=True).outcome == "clean"
+
+
+def test_hint_to_repair_is_given_once() -> None:
+    """Where several resources differ, the message names each, and says at its end what to do."""
+    result = VerifyResult(False, False)
+    for name in ("calls", "users"):
+        part = result.resources[name] = Verification(name, [], False, False)
+        part.message = f"{name} differ{REPAIR_HINT}"
+    result.conclude(Usage(), 0.0)
+
+    assert result.message == "calls differ; users differ; gong-source verify --repair loads the differences again"
