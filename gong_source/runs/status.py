@@ -25,7 +25,7 @@ from gong_source.warehouse.ledger import (
 )
 from gong_source.warehouse.mixed import TenantRows, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
-from gong_source.windows import Window, days_before, now, subtract, utc
+from gong_source.windows import Window, days_before, now, subtract, utc, whole_second
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -205,8 +205,8 @@ def _status_by_id(
     current_to = last_done_sync(warehouse, resource) if last else None
     ledger = read_ledger(warehouse, CALLS, settings.workspace_id)
     listed_to = ledger.of(ledger.listed_as(CALLS)).watermark
-    if current_to is not None and listed_to is not None:  # later calls are not known, so nobody has asked for theirs
-        current_to = min(current_to, listed_to)
+    if current_to is not None and listed_to is not None and listed_to < whole_second(current_to):
+        current_to = listed_to  # nobody has asked for what later calls have, because the calls are not listed yet
     _, rows, _ = count_calls(warehouse.query, resource, wanted)
     lacks = []
     for age, youngest, oldest in _AGES:

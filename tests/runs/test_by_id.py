@@ -407,3 +407,17 @@ def test_failed_requests_are_retried_and_answers_cut_off_are_asked_again(
     settings = settings_for(serve(tenant, faults=faults), resources=ALL, start_date=iso(days_ago(8)))
     assert sync(place.target, settings=settings).status == "done"
     assert difference(place, tenant) == []
+
+
+def test_details_are_no_more_current_than_the_calls(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """Until a killed first sync is continued, its details are not current: later calls are not even listed."""
+    settings = settings_for(serve(public_tenant()), resources=ALL, start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    reached = f"timestamptz '{iso(days_ago(5))}'"
+    place.write("delete from gong.runs")
+    place.write(f"update gong.fetched_windows set watermark = {reached} where watermark > {reached}")
+
+    shown = status(place.target, settings=settings, max_age_seconds=86400.0)
+
+    assert {part.current_to for part in shown.resources.values()} == {days_ago(5)}
+    assert "transcripts is 5 days" in (shown.message or "")
