@@ -55,9 +55,15 @@ def _prepare_process(args: argparse.Namespace) -> None:
     # Arrow's own pool keeps memory that the database needs a moment later. So does the C library of Linux with large
     # blocks, unless it is told a size from which on a block goes back to the system when it is free.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    if "MALLOC_MMAP_THRESHOLD_" not in os.environ and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(_MMAP_THRESHOLD, 4_000_000)
+    if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+        _set_mmap_threshold(4_000_000)
     logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
+
+
+def _set_mmap_threshold(size: int) -> None:
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # of glibc, not of musl
+        libc.mallopt(_MMAP_THRESHOLD, size)
 
 
 def _fail(args: argparse.Namespace, error: GongError | OSError, code: int, *, status: str = "failed") -> int:
