@@ -17,8 +17,7 @@ from gong_source.errors import ConfigurationError
 _NAME = "gong_source presets"
 _PRESETS: dict[str, Any] = {
     # dlt logs each attempt of a load at length. The error that ends a run says what matters.
-    # It would also answer signals during a load by an error, where a run wants to finish what it has begun.
-    "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL", "intercept_signals": False},
+    "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
     # Files and staged rows would stay after the load, and outlive calls that are removed later.
     "load": {"delete_completed_jobs": True, "truncate_staging_dataset": True},
     "data_writer": {"disable_compression": True},

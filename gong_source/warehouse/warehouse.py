@@ -271,6 +271,8 @@ def _attach(target: Target, destination: Destination, folder: Path, *, write: bo
         dataset_name=target.dataset,
         progress=NULL_COLLECTOR,  # stdout is for results
     )
+    # dlt would answer a signal during a load by an error, where a run wants to finish what it has begun.
+    pipeline.runtime_config.intercept_signals = False
     # dlt reads its files when it needs them; a damaged one has to show now.
     if write and not pipeline.has_pending_data:
         for name in pipeline.schema_names:
