@@ -226,10 +226,12 @@ def ranges_to_fetch(ledger: Ledger, asked: Window, lookback_days: float) -> list
 
 
 def _asked(start: datetime, end: datetime) -> Window:
-    end = min(end, now())  # a time to come must not count as covered
+    moment = now()
+    if start >= moment:
+        raise ConfigurationError(f"--from {iso(start)} must lie in the past; it is {iso(moment)} now")
     if start >= end:
-        raise ConfigurationError(f"--from {iso(start)} must lie before --to {iso(end)}, and before now")
-    return Window(start, end)
+        raise ConfigurationError(f"--from {iso(start)} must lie before --to {iso(end)}")
+    return Window(start, min(end, moment))  # a time to come must not count as covered
 
 
 def _due(

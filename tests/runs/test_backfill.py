@@ -129,7 +129,7 @@ def test_end_in_the_future_covers_up_to_now_only(serve: Serve, settings_for: Set
     result = backfill(days_ago(1), END + timedelta(days=30), settings=settings_for(simulator))
 
     assert result.ranges[0].end < END + timedelta(days=1)
-    with pytest.raises(ConfigurationError, match="must lie before --to"):
+    with pytest.raises(ConfigurationError, match="must lie in the past; it is"):
         backfill(END + timedelta(days=1), END + timedelta(days=30), settings=settings_for(simulator))
 
 

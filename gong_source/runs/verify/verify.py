@@ -140,7 +140,7 @@ def _ranges(run: Run, resource: Resource, start: datetime | None, end: datetime 
     first = start if start is not None else covered[0].start
     last = min(end if end is not None else covered[-1].end, now())
     if first >= last:
-        raise ConfigurationError(f"--from {iso(first)} must lie before --to {iso(last)}, and before now")
+        raise ConfigurationError(f"--from {iso(first)} must lie before the end of the range, {iso(last)}")
     return [Window(first, last)]
 
 
