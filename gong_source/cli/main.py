@@ -52,8 +52,8 @@ def _prepare_process(args: argparse.Namespace) -> None:
     # at the exit.
     gc.set_threshold(100_000, 50, 50)
     atexit.register(gc.freeze)
-    # Arrow's own pool keeps memory that the database needs a moment later. So does the C library of Linux with large
-    # blocks, unless it is told a size from which on a block goes back to the system when it is free.
+    # Arrow's own pool keeps memory that the database needs a moment later. The C library of Linux keeps large blocks in
+    # the same way. Told a size, it gives larger blocks back as soon as they are free.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
         _set_mmap_threshold(4_000_000)

@@ -126,12 +126,13 @@ def read_status(warehouse: Warehouse, settings: GongSettings) -> StatusResult:
     with warehouse.connected():
         exists = warehouse.exists()
         warehouse.restore(settings.chosen)
+        listed_to = _listed_to(warehouse, settings) if any(r.by_id for r in settings.chosen) else None
         return StatusResult(
             place=warehouse.place,
             dataset=str(warehouse.pipeline.dataset_name),
             exists=exists,
             requests_today=requests_today(warehouse),
-            resources={resource.name: _status(warehouse, resource, settings) for resource in settings.chosen},
+            resources={r.name: _status(warehouse, r, settings, listed_to) for r in settings.chosen},
             tenants=[found for resource in settings.chosen for found in tenants_in(warehouse, resource)],
             last_command=last_run(warehouse),
         )
@@ -155,10 +156,18 @@ def _age(current_to: datetime | None) -> float | None:
     return None if current_to is None else max(0.0, (now() - utc(current_to)).total_seconds())
 
 
-def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) -> ResourceStatus:
+def _listed_to(warehouse: Warehouse, settings: GongSettings) -> datetime | None:
+    """The time up to which all calls are listed, UTC."""
+    ledger = read_ledger(warehouse, CALLS, settings.workspace_id)
+    return ledger.of(ledger.listed_as(CALLS)).watermark
+
+
+def _status(
+    warehouse: Warehouse, resource: Resource, settings: GongSettings, listed_to: datetime | None
+) -> ResourceStatus:
     verified = last_verified(warehouse, resource, settings.workspace_id)
     if resource.by_id:
-        return _status_by_id(warehouse, resource, settings, verified)
+        return _status_by_id(warehouse, resource, settings, verified, listed_to)
     if not resource.windowed:
         counted = warehouse.query(f"select count(*), count(deleted_at) from {{dataset}}.{resource.table.name}")
         rows, deleted = counted[0] if counted else (0, 0)
@@ -198,13 +207,15 @@ def _status(warehouse: Warehouse, resource: Resource, settings: GongSettings) ->
 
 
 def _status_by_id(
-    warehouse: Warehouse, resource: Resource, settings: GongSettings, verified: Verified | None
+    warehouse: Warehouse,
+    resource: Resource,
+    settings: GongSettings,
+    verified: Verified | None,
+    listed_to: datetime | None,
 ) -> ResourceStatus:
     wanted = CallFilter(settings.keeps_private, settings.workspace_id)
     last, moment = last_snapshot(warehouse, resource), now()
     current_to = last_done_sync(warehouse, resource) if last else None
-    ledger = read_ledger(warehouse, CALLS, settings.workspace_id)
-    listed_to = ledger.of(ledger.listed_as(CALLS)).watermark
     if current_to is not None and listed_to is not None and listed_to < whole_second(current_to):
         current_to = listed_to  # nobody has asked for what later calls have, because the calls are not listed yet
     _, rows, _ = count_calls(warehouse.query, resource, wanted)

@@ -39,8 +39,7 @@ def explain(error: Exception, destination: Destination, place: str, doing: str) 
     for cause in causes:
         if isinstance(cause, GongError):
             return cause
-        if isinstance(cause, KeyboardInterrupt):
-            raise cause from None
+    raise_interrupt(error)
     text = last_cause(error)
     if (holder := destination.holder(text)) is not None:
         return DestinationFailed(
@@ -57,6 +56,13 @@ def explain(error: Exception, destination: Destination, place: str, doing: str) 
     if doing != "open" and any(isinstance(c, DatabaseUndefinedRelation) and is_missing_table(c) for c in causes):
         hint = _TABLE_GONE
     return DestinationFailed(f"cannot {doing} {place}{step}: {text.rstrip('.') if hint else text}{hint}")
+
+
+def raise_interrupt(error: Exception) -> None:
+    """Raises the interrupt that dlt has wrapped into `error`, if it is one."""
+    for cause in _causes(error):
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
 
 
 def is_missing_table(error: BaseException) -> bool:

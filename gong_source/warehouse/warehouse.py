@@ -18,7 +18,7 @@ from dlt.common.runtime.run_context import active as run_context
 from gong_source.presets import set_presets
 from gong_source.resources import TABLES
 from gong_source.stored.foreign import refuse_foreign_tables
-from gong_source.warehouse.failures import explain, is_missing_table, last_cause
+from gong_source.warehouse.failures import explain, is_missing_table, last_cause, raise_interrupt
 from gong_source.warehouse.find_destination import check_target
 from gong_source.warehouse.kept_open import KeptOpen
 from gong_source.warehouse.lock import file_lock
@@ -153,6 +153,7 @@ class Warehouse:
         try:
             self.pipeline.normalize()
         except Exception as error:
+            raise_interrupt(error)
             logger.warning("dropping what an earlier run left unfinished: %s", last_cause(error))
             if complete := bool(self.pipeline.list_normalized_load_packages()):
                 self._load()

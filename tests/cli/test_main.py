@@ -27,6 +27,7 @@ from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, days_ago, nine_windows, 
 
 from gong_source.cli.main import main
 from gong_source.cli.progress import progress_line
+from gong_source.cli.text import _program
 from gong_source.runs.results import Progress
 from gong_source.simulator import SMALL, Call, Fault, Tenant
 from gong_source.warehouse import warehouse
@@ -659,6 +660,20 @@ def test_demo_shows_results_and_the_next_step(command: Command) -> None:
     assert "gong-source check" in out
     with duckdb.connect("gong_demo.duckdb") as connection:
         assert connection.execute("select count(*) from gong.calls").fetchall() == [(400,)]
+
+
+def test_demo_names_programs_as_the_shell_finds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name alone where the shell finds the same program, else by the path from the current folder."""
+    programs = Path(".venv/bin")
+    programs.mkdir(parents=True)
+    for name in ("python", "gong-source"):
+        (programs / name).touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(programs.absolute() / "python"))
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (_program("python"), _program("gong-source")) == (".venv/bin/python", ".venv/bin/gong-source")
+    monkeypatch.setenv("PATH", str(programs.absolute()))
+    assert (_program("python"), _program("gong-source")) == ("python", "gong-source")
 
 
 def test_workspace_that_gong_does_not_list_is_named(serve: Serve, command: Command) -> None:

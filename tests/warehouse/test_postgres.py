@@ -233,11 +233,19 @@ def test_signal_during_a_load_lets_it_finish(
         while place.query(waiting) == [(0,)]:
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        assert process.stderr is not None
-        while "Stopping" not in (line := process.stderr.readline()):
-            assert line, process.communicate()
-    process.communicate(timeout=60)
+        said, stopping = list[str](), threading.Event()
 
-    assert process.returncode == 0
+        def listen() -> None:
+            for line in process.stderr or ():
+                said.append(line)
+                if "Stopping" in line:
+                    stopping.set()
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        process.send_signal(signal.SIGTERM)
+        told = stopping.wait(20)
+    listener.join()
+
+    assert (told, process.wait(60)) == (True, 0), said
     assert place.calls() == truth(tenant)
