@@ -169,11 +169,7 @@ def _status(
     if resource.by_id:
         return _status_by_id(warehouse, resource, settings, verified, listed_to)
     if not resource.windowed:
-        counted = warehouse.query(f"select count(*), count(deleted_at) from {{dataset}}.{resource.table.name}")
-        rows, deleted = counted[0] if counted else (0, 0)
-        last = last_snapshot(warehouse, resource)
-        mode = "snapshot" if last else None
-        return ResourceStatus(resource.name, int(rows), int(deleted), last, mode, verified, last, _age(last))
+        return _status_of_snapshot(warehouse, resource, verified)
     ledger = read_ledger(warehouse, resource, settings.workspace_id)
     ledger = ledger.of(ledger.listed_as(resource))
     column = resource.time_column
@@ -204,6 +200,14 @@ def _status(
         windows=len(ledger.entries),
         arrivals=read_delays(warehouse, resource, settings.lookback_days),
     )
+
+
+def _status_of_snapshot(warehouse: Warehouse, resource: Resource, verified: Verified | None) -> ResourceStatus:
+    counted = warehouse.query(f"select count(*), count(deleted_at) from {{dataset}}.{resource.table.name}")
+    rows, deleted = counted[0] if counted else (0, 0)
+    last = last_snapshot(warehouse, resource)
+    mode = "snapshot" if last else None
+    return ResourceStatus(resource.name, int(rows), int(deleted), last, mode, verified, last, _age(last))
 
 
 def _status_by_id(
