@@ -7,6 +7,7 @@ long as it is open here.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -32,13 +33,13 @@ class KeptOpen(Generic[Client]):
         self._client: Client | None = None
         self._users = 0
         self._broken = False
-        self._timer: threading.Timer | None = None
+        self._last_use = 0.0
+        self._watched = False  # a thread waits to close it
 
     @contextmanager
     def use(self, reusable: Callable[[Exception], bool] = lambda _error: False) -> Iterator[Client]:
         """Keeps it open for the block, and all blocks within it. After an error that is not `reusable`, closes it."""
         with self._lock:
-            self._forget_timer()
             if self._client is None:
                 self._client = self._opening()
             client = self._client
@@ -51,36 +52,32 @@ class KeptOpen(Generic[Client]):
         finally:
             with self._lock:
                 self._users -= 1
-                if self._users == 0 and (self._broken or not self._start_timer()):
+                self._last_use = time.monotonic()
+                if self._users == 0 and (self._broken or not self._watch()):
                     self.close()
 
     def close(self) -> None:
         """Closes it now; the next use opens it again."""
         with self._lock:
-            self._forget_timer()
             client, self._client, self._broken = self._client, None, False
             if client is not None:
                 self._closing(client)
 
-    def _start_timer(self) -> bool:
+    def _watch(self) -> bool:
         """Whether a thread waits now to close it; a process may have as many threads as it is allowed."""
-        timer = threading.Timer(self._idle_seconds, self._close_if_idle)
-        timer.daemon = True
-        try:
-            timer.start()
-        except RuntimeError:
-            return False
-        self._timer = timer
-        return True
+        if not self._watched:
+            with suppress(RuntimeError):
+                threading.Thread(target=self._close_when_idle, daemon=True).start()
+                self._watched = True
+        return self._watched
 
-    def _forget_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _close_if_idle(self) -> None:
-        with self._lock:
-            # A timer that was forgotten may have been about to begin.
-            if self._timer is threading.current_thread():
-                with suppress(Exception):  # what has been written is committed; a wire that is cut cannot be closed
-                    self.close()
+    def _close_when_idle(self) -> None:
+        idle = 0.0
+        while idle < self._idle_seconds:
+            time.sleep(self._idle_seconds - idle)
+            with self._lock:
+                idle = 0.0 if self._users else time.monotonic() - self._last_use
+                if idle >= self._idle_seconds:
+                    self._watched = False
+                    with suppress(Exception):  # what has been written is committed; a wire that is cut cannot be closed
+                        self.close()

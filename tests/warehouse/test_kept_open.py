@@ -63,6 +63,19 @@ def test_closed_when_nobody_uses_it_for_a_moment() -> None:
     assert door.done == ["open", "close", "open", "close"]
 
 
+def test_uses_that_follow_closely_share_one_opening_and_one_thread() -> None:
+    """However many uses follow each other, one thread waits, and closes it after the last of them."""
+    door = Door()
+    connection = kept(door, 0.5)
+    before = set(threading.enumerate())
+    for _ in range(100):
+        with connection.use():
+            pass
+    assert len(set(threading.enumerate()) - before) == 1
+    assert door.closed.wait(10)
+    assert door.done == ["open", "close"]
+
+
 def test_closed_after_an_error() -> None:
     """An error may have broken it, so it is closed with the outermost block, unless it is known to be harmless."""
     door = Door()
@@ -125,10 +138,10 @@ def test_without_a_thread_to_close_it_later_it_is_closed_at_once(monkeypatch: py
     door = Door()
     connection = kept(door, LONG)
 
-    def refuse(_timer: threading.Thread) -> None:
+    def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Timer, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     with connection.use():
         pass
     assert door.done == ["open", "close"]
