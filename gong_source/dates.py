@@ -14,7 +14,10 @@ from gong_source.errors import ConfigurationError
 if TYPE_CHECKING:
     from pendulum import DateTime
 
-_EXAMPLES = "2026-01-31, 2026-01-31 09:00, 2026-01-31T09:00:00Z, 2026-01, 2026-W05, yesterday or now - 90 days"
+_EXAMPLES = (
+    "2026-01-31, 2026-01-31 09:00, 2026-01-31T09:00:00Z, 2026-01-31 09:00 Europe/Berlin, 2026-01, 2026-W05,"
+    " yesterday or now - 90 days"
+)
 _WITH_ZONE = re.compile(r"(?P<rest>.*\S)\s+(?P<zone>[A-Za-z]\w*(?:/[\w+-]+)+|UTC|GMT)", re.IGNORECASE)
 # Not just any four digits: 0900 may be meant as a time.
 _YEAR = re.compile(r"(?P<year>(19|20|21)\d{2})")
@@ -146,8 +149,9 @@ def check_zone(zone: str, name: str = "time_zone") -> str:
     known = {known.lower(): known for known in pendulum.timezones()}
     found = known.get(str(zone).lower())
     if found is None:
-        near = difflib.get_close_matches(str(zone).lower(), known, 3)
-        hint = f"did you mean {' or '.join(known[match] for match in near)}?" if near else "write Europe/Berlin"
+        # Of an abbreviation such as CEST, the next ones in spelling are other zones.
+        near = difflib.get_close_matches(str(zone).lower(), known, 3) if "/" in str(zone) else []
+        hint = f"did you mean {' or '.join(known[match] for match in near)}?" if near else "write it like Europe/Berlin"
         raise ConfigurationError(f"{name}: {zone!r} is not a time zone; {hint}")
     return found
 

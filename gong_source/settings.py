@@ -7,7 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any, Optional
 
 from dlt.common.configuration import configspec
-from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+    ConfigValueCannotBeCoercedException,
+)
 from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.configuration.specs import BaseConfiguration, CredentialsConfiguration
 from dlt.common.typing import TSecretStrValue  # noqa: TC002 - dlt resolves the annotations at run time
@@ -182,7 +186,7 @@ def resolve_settings(**explicit: Any) -> GongSettings:
             " [sources.gong.credentials] in .dlt/secrets.toml"
         ) from None
     except ConfigurationException as error:
-        raise ConfigurationError(f"[sources.gong]: {_first_line(error)}") from None
+        raise _unreadable(error) from None
 
 
 def resolve_without_key(**explicit: Any) -> GongSettings:
@@ -193,9 +197,16 @@ def resolve_without_key(**explicit: Any) -> GongSettings:
             GongSettings(), sections=SECTIONS, accept_partial=True, explicit_value=given or None
         )
     except ConfigurationException as error:
-        raise ConfigurationError(f"[sources.gong]: {_first_line(error)}") from None
+        raise _unreadable(error) from None
     settings.on_resolved()
     return settings
+
+
+def _unreadable(error: ConfigurationException) -> ConfigurationError:
+    if isinstance(error, ConfigValueCannotBeCoercedException):
+        expected = "a whole number" if error.hint is int else "a number"  # of text and lists, dlt takes anything
+        return ConfigurationError(f"{error.field_name}: {error.field_value!r} is not {expected}")
+    return ConfigurationError(f"[sources.gong]: {_first_line(error)}")
 
 
 def _prepare(explicit: dict[str, Any]) -> dict[str, Any]:

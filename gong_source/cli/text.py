@@ -94,8 +94,8 @@ def _resource_lines(part: ResourceResult, result: LoadResult) -> list[str]:
         )
     if part.status == "done" and part.received == 0 and part.ranges and result.requests:
         lines.append(
-            f"Gong listed no {resource.singular}. Either there is none in this range, or the key may not see"
-            f" {resource.plural} (Gong's answer is the same)"
+            f"Gong listed no {resource.singular}. There may be none in this range, the key may not see"
+            f" {resource.plural}, or workspace_id may be wrong: Gong's answer is the same"
         )
     return lines + part.failures
 

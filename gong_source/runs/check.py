@@ -76,7 +76,7 @@ def check(*, settings: GongSettings | None = None) -> CheckResult:
     message = f"the key lacks {', '.join(missing)}" if missing else "key and host are right"
     with_details = next((part.records for part in found if part.name == "call_details"), None)
     if with_details is not None and calls not in {None, with_details}:
-        message += f". Gong counts {calls:,} calls in one list and {with_details:,} in the list with details"
+        message += f". Gong counts {calls:,} calls in its list of calls, but {with_details:,} in its list with details"
     unknown = _unknown_workspace(settings.workspace_id, pages.get(str(WORKSPACES.endpoint)))
     if unknown is not None:
         message += f". {unknown}"

@@ -106,6 +106,7 @@ def erase(
     settings, target = settings or resolve_without_key(), target or Target()
     person = _read_person(email, phone, settings.privacy)
     with open_warehouse(target, command="erase", write=False) as warehouse:  # creates no file where there is none
+        warehouse.require()
         warehouse.restore()
         _check_participants(warehouse)
     with open_warehouse(target, command="erase", write=True, time_zone=settings.time_zone) as warehouse:

@@ -255,9 +255,8 @@ def record_ending(result: ResourceResult | Verification, cause: GongError) -> No
     if isinstance(cause, QuotaExhausted):
         result.status, result.retry_at = "paused", cause.retry_at
         if cause.retry_at is None and not result.windows and not getattr(result, "asked", 0):
-            result.message = (
-                "this run's budget of requests was used up before anything could be loaded: set a larger one"
-            )
+            doing = "compare" if isinstance(result, Verification) else "load"
+            result.message = f"this run's budget was too small to {doing} anything: allow it more requests"
     elif isinstance(cause, RunStopped):
         result.status, result.message, result.interrupted = (
             "paused",

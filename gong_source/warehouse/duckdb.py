@@ -50,6 +50,7 @@ BOUNDS = {"threads": 1, "memory_limit": "80MB", "enable_external_file_cache": Fa
 OUT_OF_MEMORY = re.compile(r"Out of Memory Error|(allocate|pin) (block|data) of size")
 _OPEN_ELSEWHERE = re.compile(r"Conflicting lock is held in (?:(.+?) \()?PID (\d+)")
 # What DuckDB says of a file that its own process has open to read, and somebody wants to open to write, or vice versa.
+_NO_DATABASE = "is not a valid DuckDB database file"
 _OPEN_HERE = "with a different configuration than existing connections"
 _OWN_SCHEMAS = ("information_schema", "pg_catalog", "system", "temp")
 _COMMENTS = """
@@ -223,8 +224,10 @@ def _name_outdated_views(client: Any) -> None:
                 )
 
 
-def memory_hint(text: str) -> str:
-    """What to try after an error with this text, if DuckDB was short of memory."""
+def hint(text: str) -> str:
+    """What to try after an error of DuckDB with this text."""
+    if _NO_DATABASE in text:
+        return ". Move it away, or choose another file"
     if not OUT_OF_MEMORY.search(text):
         return ""
     return (
@@ -275,6 +278,6 @@ DESTINATION = Destination(
     check=lambda place, dataset: check_file(Path(place), dataset),
     lock_file=lambda place: Path(f"{place}.lock"),
     finish=finish,
-    hint=memory_hint,
+    hint=hint,
     holder=_holder,
 )

@@ -16,7 +16,7 @@ from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
 
 from gong_source.errors import ConfigurationError
 from gong_source.warehouse.destination import Destination
-from gong_source.warehouse.duckdb import DuckDBClient, finish, memory_hint
+from gong_source.warehouse.duckdb import DuckDBClient, finish, hint
 from gong_source.warehouse.lock import file_lock
 from gong_source.warehouse.postgres import advisory_lock
 from gong_source.warehouse.resolved_once import ResolvedOnce
@@ -161,5 +161,5 @@ DESTINATION = Destination(
     place=_place,
     lock=_lock,
     finish=partial(finish, describe_columns=False),
-    hint=memory_hint,
+    hint=hint,
 )

@@ -55,7 +55,7 @@ def explain(error: Exception, destination: Destination, place: str, doing: str) 
     hint = destination.hint(text)
     if doing != "open" and any(isinstance(c, DatabaseUndefinedRelation) and is_missing_table(c) for c in causes):
         hint = _TABLE_GONE
-    return DestinationFailed(f"cannot {doing} {place}{step}: {text.rstrip('.') if hint else text}{hint}")
+    return DestinationFailed(f"cannot {doing} {place}{step}: {text.rstrip('.!') if hint else text}{hint}")
 
 
 def raise_interrupt(error: Exception) -> None:

@@ -15,6 +15,7 @@ import dlt
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.run_context import active as run_context
 
+from gong_source.errors import ConfigurationError
 from gong_source.presets import set_presets
 from gong_source.resources import TABLES
 from gong_source.stored.foreign import refuse_foreign_tables
@@ -111,6 +112,11 @@ class Warehouse:
                 return client.has_dataset()
         except Exception as error:
             raise explain(error, self.destination, self.place, "read") from None
+
+    def require(self) -> None:
+        """Raises `ConfigurationError` if the dataset does not exist."""
+        if not self.exists():
+            raise ConfigurationError(f"there is no {self.dataset} yet; run gong-source sync first")
 
     def restore(self, resources: Sequence[Resource] = ()) -> None:
         """Takes over the state in the destination, if it is newer than the local one.

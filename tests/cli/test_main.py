@@ -293,13 +293,21 @@ def test_key_as_one_json_object(serve: Serve, command: Command) -> None:
     assert "lists 10 calls" in out
 
 
-def test_setting_of_a_wrong_type_is_one_clear_line(command: Command) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lookback_days", "abc", "lookback_days: 'abc' is not a number"),
+        ("daily_request_budget", "1.5", "daily_request_budget: '1.5' is not a whole number"),
+    ],
+)
+@pytest.mark.parametrize("arguments", ["status", "sync"])
+def test_setting_of_a_wrong_type_is_one_clear_line(
+    command: Command, serve: Serve, arguments: str, name: str, value: str, message: str
+) -> None:
     """Also for a command that needs no key."""
-    code, _, err = command("status", SOURCES__GONG__LOOKBACK_DAYS="abc")
+    code, _, err = command(arguments, simulator=serve(Tenant()), **{f"SOURCES__GONG__{name.upper()}": value})
 
-    assert code == 2
-    assert "lookback_days" in err
-    assert len(err.strip().splitlines()) == 1
+    assert (code, err) == (2, f"gong-source: {message}\n")
 
 
 @pytest.mark.parametrize(
@@ -340,7 +348,38 @@ def test_budget_too_small_for_a_window_is_reported(serve: Serve, command: Comman
     code, _, err = command("sync", "--max-requests", "1", simulator=serve(nine_windows(3)), **QUARTER)
 
     assert code == 4
-    assert "budget of requests was used up before anything could be loaded: set a larger one" in err
+    assert "this run's budget was too small to load anything: allow it more requests" in err
+
+
+def test_budget_too_small_to_compare_is_reported(serve: Serve, command: Command) -> None:
+    """A verification loads nothing, so its message speaks of comparing."""
+    simulator = serve(tenant_of(300))
+    assert command("sync", simulator=simulator, **QUARTER)[0] == 0
+    simulator.tenant.delete(next(iter(simulator.tenant.calls)))
+    code, _, err = command("verify", "--max-requests", "1", simulator=simulator, **QUARTER)
+
+    assert code == 4
+    assert "this run's budget was too small to compare anything: allow it more requests" in err
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["sync"]])
+def test_file_that_is_no_database_is_left_alone(serve: Serve, command: Command, arguments: list[str]) -> None:
+    """A file of another kind is not overwritten; the error says what to do."""
+    file = Path("gong_calls.duckdb")
+    file.write_bytes(b"no database" * 1000)
+    code, _, err = command(*arguments, simulator=serve(Tenant()))
+
+    assert code == 1
+    assert err.endswith("is not a valid DuckDB database file. Move it away, or choose another file\n")
+    assert file.read_bytes() == b"no database" * 1000
+
+
+def test_sync_of_a_workspace_that_gong_does_not_know(serve: Serve, command: Command) -> None:
+    """Gong answers as if the workspace had no calls; the result names that among the reasons."""
+    code, out, _ = command("sync", "--workspace-id", "999", simulator=serve(tenant_of(10)))
+
+    assert code == 0
+    assert "Gong listed no call. There may be none in this range, the key may not see calls, or workspace_id" in out
 
 
 def run_in_process(*arguments: str, **streams: Any) -> tuple[int, str, str]:
@@ -860,8 +899,8 @@ def test_check_says_when_two_lists_of_calls_differ(serve: Serve, command: Comman
     tenant.add(Call("1", fields={"direction": "Conference"}, **times))
     code, out, _ = command("check", simulator=serve(tenant))
     assert code == 0
-    assert "Gong counts 31 calls in one list and 30 in the list with details" in out
-    assert "one list" not in command("check", simulator=serve(tenant_of(30)))[1]
+    assert "Gong counts 31 calls in its list of calls, but 30 in its list with details" in out
+    assert "its list of calls" not in command("check", simulator=serve(tenant_of(30)))[1]
 
 
 def test_check_shows_one_line_for_each_resource(serve: Serve, command: Command) -> None:

@@ -204,7 +204,7 @@ def test_dataset_without_participants(
     duckdb_file: Place, serve: Serve, settings_for: SettingsFor, own_place: Path
 ) -> None:
     """The error says which resource is needed; where there is no dataset, none is made."""
-    with pytest.raises(ConfigurationError, match="call_details"):
+    with pytest.raises(ConfigurationError, match=r"there is no dataset gong in .*; run gong-source sync first"):
         erase(duckdb_file.target, email="a@b.c")
     assert not (own_place / "gong_calls.duckdb").exists()
     tenant, _ = tenant_with(BOB, calls=2, of=1)

@@ -59,7 +59,8 @@ def verify(
     """
     settings = settings or resolve_settings()
     share = float("inf") if accept_deletions else settings.max_deleted_share
-    _refuse_missing_dataset(target or Target())
+    with open_warehouse(target or Target(), command="verify", write=False) as warehouse:
+        warehouse.require()  # an open run would create the dataset
     with open_run(target or Target(), settings, control, command="verify") as run:
         result = VerifyResult(deep, repair, notes=run.notes)
         run.results.append(result)
@@ -76,15 +77,6 @@ def verify(
                 break
         result.conclude(run.client.transport.usage, run.seconds)
     return result
-
-
-def _refuse_missing_dataset(target: Target) -> None:
-    """Raises `ConfigurationError` if there is nothing to verify; an open run would create the dataset."""
-    with open_warehouse(target, command="verify", write=False) as warehouse:
-        if not warehouse.exists():
-            raise ConfigurationError(
-                f"there is no dataset {target.dataset} in {warehouse.place} yet; run gong-source sync first"
-            )
 
 
 def verify_recent(run: Run) -> VerifyResult | None:
