@@ -37,17 +37,11 @@ if TYPE_CHECKING:
     from gong_source.runs.backfill import Plan, backfill, plan_backfill
     from gong_source.runs.check import CheckResult, check
     from gong_source.runs.erase import EraseResult, erase
-    from gong_source.runs.results import (
-        Difference,
-        LoadResult,
-        Progress,
-        ResourceResult,
-        Verification,
-        VerifyResult,
-    )
-    from gong_source.runs.run import Control
+    from gong_source.runs.results import LoadResult, ResourceResult
+    from gong_source.runs.run import Control, Progress
     from gong_source.runs.status import StatusResult, status
     from gong_source.runs.sync import sync
+    from gong_source.runs.verification import Difference, Verification, VerifyResult
     from gong_source.runs.verify.verify import verify
     from gong_source.settings import GongCredentials, GongSettings, resolve_settings
     from gong_source.source import gong
@@ -64,7 +58,7 @@ _HOMES = {
     "Control": "gong_source.runs.run",
     "DatasetLocked": "gong_source.errors",
     "DestinationFailed": "gong_source.errors",
-    "Difference": "gong_source.runs.results",
+    "Difference": "gong_source.runs.verification",
     "EraseResult": "gong_source.runs.erase",
     "GongCredentials": "gong_source.settings",
     "GongError": "gong_source.errors",
@@ -73,7 +67,7 @@ _HOMES = {
     "MissingScope": "gong_source.errors",
     "NotFound": "gong_source.errors",
     "Plan": "gong_source.runs.backfill",
-    "Progress": "gong_source.runs.results",
+    "Progress": "gong_source.runs.run",
     "QuotaExhausted": "gong_source.errors",
     "RecordError": "gong_source.errors",
     "RequestFailed": "gong_source.errors",
@@ -82,8 +76,8 @@ _HOMES = {
     "Target": "gong_source.warehouse.warehouse",
     "Unavailable": "gong_source.errors",
     "UnexpectedAnswer": "gong_source.errors",
-    "Verification": "gong_source.runs.results",
-    "VerifyResult": "gong_source.runs.results",
+    "Verification": "gong_source.runs.verification",
+    "VerifyResult": "gong_source.runs.verification",
     "Window": "gong_source.windows",
     "WrongTenant": "gong_source.errors",
     "backfill": "gong_source.runs.backfill",

@@ -33,12 +33,12 @@ _ISO = re.compile(
 _UNIT = r"(?P<number>\d{1,6})\s*(?P<unit>second|minute|hour|day|week|month|year)s?"
 _RELATIVE = re.compile(rf"(?P<base>now|today|yesterday|tomorrow)(?:\s*(?P<sign>[+-])\s*{_UNIT})?", re.IGNORECASE)
 _AGO = re.compile(rf"{_UNIT}\s+ago", re.IGNORECASE)
-# Seconds below an hour, minutes below a day, hours beyond.
 _DURATION_PART = re.compile(
     r"(\d{1,6}(?:\.\d{1,3})?)\s*(minutes?|min|m|hours?|h|days?|d|weeks?|w|seconds?|s)(?![a-z])", re.IGNORECASE
 )
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern}\s*)+", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+# Durations in words: to seconds below an hour, to minutes below a day, to hours beyond.
 _ROUNDED_TO = ((3600, 1), (86_400, 60), (math.inf, 3600))
 _DAYS_FROM_TODAY = {"today": 0, "yesterday": -1, "tomorrow": 1}
 

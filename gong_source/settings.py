@@ -34,8 +34,8 @@ SECTIONS = ("sources", "gong")
 DEFAULT_DAYS = 30
 DELETED_CALLS = ("keep", "redact", "remove")
 PRIVATE_CALLS = ("keep", "metadata", "drop")
-# For each setting with bounds: the smallest and the largest value.
 _TEN_YEARS = 3650
+# For each setting with bounds: the smallest and the largest value.
 _BOUNDS = {
     "lookback_days": (0, _TEN_YEARS),
     "verify_days": (0, _TEN_YEARS),
@@ -96,11 +96,12 @@ class GongSettings(BaseConfiguration):
     daily_request_budget: int = 10_000
     """How many requests all runs with this key may send in one UTC day."""
     verify_days: float = 0.0
-    """How many of the last days each sync also verifies and repairs; 0: none."""
+    """The days of which each sync also verifies and repairs the calls, counted back from now; 0: none."""
     verify_request_budget: int = 200
     """How many requests a sync may spend on that."""
     deleted_calls: str = "keep"
-    """What happens to calls that Gong no longer lists: keep the row, redact its content, or remove it."""
+    """What the commands do with calls that Gong no longer lists: keep the row, redact its content, or remove it. A dlt
+    pipeline of your own keeps it."""
     private_calls: str = "metadata"
     """What is loaded of private calls: metadata (only the row in calls), keep (everything), or drop (only an almost
     empty row in calls, because verify counts rows)."""
@@ -134,6 +135,7 @@ class GongSettings(BaseConfiguration):
                 "personal_data: hash needs a secret key: set SOURCES__GONG__PERSONAL_DATA_KEY in the environment, or"
                 " personal_data_key under [sources.gong] in .dlt/secrets.toml"
             )
+        self.workspace_id = (self.workspace_id or "").strip() or None  # an unset variable often arrives as empty text
         read_columns(self.exclude_columns)
         check_zone(self.time_zone)
         self.resources = read_names(self.resources)

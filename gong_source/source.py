@@ -15,6 +15,7 @@ from gong_source.dates import parse
 from gong_source.errors import MissingScope
 from gong_source.in_pipeline import leave_out, open_client, query, raise_failure, refuse_foreign
 from gong_source.listed import Listed
+from gong_source.misspelt import warn_of_misspelt
 from gong_source.packages.call_package import CallPackage
 from gong_source.packages.content_rows import ContentRows, describe_losses
 from gong_source.packages.hints import dlt_resource
@@ -89,6 +90,7 @@ def gong(  # noqa: PLR0913, PLR0917 - in dlt, each setting of a source is an arg
     settings = GongSettings()
     settings.update({name: value for name, value in locals().items() if name != "settings"})
     settings.on_resolved()
+    warn_of_misspelt(settings.get_resolvable_fields(), GongCredentials().get_resolvable_fields())
     return _dlt_resources(settings, settings.start(now()))
 
 

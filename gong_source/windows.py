@@ -1,4 +1,4 @@
-"""Arithmetic with UTC windows: the only place that computes with dates.
+"""Arithmetic with moments and windows, in UTC.
 
 Every window is half-open, `[start, end)`. Its bounds are aware, in UTC, and on whole milliseconds: Gong's filters are
 not known to take finer ones.

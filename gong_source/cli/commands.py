@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gong_source.cli import dictionary, progress, text
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from gong_source.runs.results import LoadResult, VerifyResult
+    from gong_source.runs.results import LoadResult
+    from gong_source.runs.verification import VerifyResult
     from gong_source.settings import GongSettings
     from gong_source.warehouse.warehouse import Target
 
@@ -66,7 +66,7 @@ def backfill(args: argparse.Namespace) -> int:
 
     settings = _settings(args)
     start = _time(args.start, "--from", settings)
-    end = _time(args.end, "--to", settings) if args.end else now()
+    end = _time(args.end, "--to", settings) if args.end is not None else now()
     if args.plan:
         plan = plan_backfill(start, end, _target(args), refresh=args.refresh, settings=settings)
         _print(args, plan.as_json(), text.plan_text(plan))
@@ -89,8 +89,8 @@ def verify(args: argparse.Namespace) -> int:
     with _stop_on_signals() as (stopped, signals), progress.progress() as show:
         result = run_verify(
             _target(args),
-            start=_time(args.start, "--from", settings) if args.start else None,
-            end=_time(args.end, "--to", settings) if args.end else None,
+            start=_time(args.start, "--from", settings) if args.start is not None else None,
+            end=_time(args.end, "--to", settings) if args.end is not None else None,
             repair=args.repair,
             deep=args.deep,
             accept_deletions=args.accept_deletions,
@@ -108,7 +108,7 @@ def status(args: argparse.Namespace) -> int:
     from gong_source.settings import resolve_without_key
 
     settings = resolve_without_key(workspace_id=args.workspace_id, resources=args.resources)
-    most = read_duration(args.max_age, "--max-age") if args.max_age else None
+    most = read_duration(args.max_age, "--max-age") if args.max_age is not None else None
     result = run_status(_target(args), settings=settings, max_age_seconds=most)
     _print(args, result.as_json(), text.status_text(result))
     if result.message is None:
@@ -151,18 +151,17 @@ def tables(args: argparse.Namespace) -> int:
 def demo(args: argparse.Namespace) -> int:
     """Loads a simulated tenant."""
     from gong_source.report.write import can_report, write_report
-    from gong_source.runs.demo import TARGET
+    from gong_source.runs.demo import TARGET, demo_settings, in_demo_file
     from gong_source.runs.demo import demo as run_demo
-    from gong_source.settings import resolve_without_key
 
     result = run_demo(calls=args.calls)
     page = None
-    if can_report():  # the names of a simulated tenant are nobody's
-        path = Path(result.file).with_name("gong_demo_report.html")
-        page = write_report(path, TARGET, settings=resolve_without_key(resources="all"), names=True)
+    if can_report():
+        with in_demo_file() as file:  # the names of a simulated tenant are nobody's
+            page = write_report(file.with_name("gong_demo_report.html"), TARGET, settings=demo_settings(), names=True)
     as_json = result.as_json() | {"report": None if page is None else str(page)}
     _print(args, as_json, text.demo_text(result, page))
-    return DONE
+    return _EXIT_CODES[result.status]
 
 
 def simulate(args: argparse.Namespace) -> int:
@@ -214,7 +213,7 @@ def _publish(args: argparse.Namespace, result: LoadResult | VerifyResult) -> Non
     try:
         publish(args.publish, _target(args))
     except GongError as error:
-        result.status, result.message = "failed", f"the run is done, but its file was not published: {error}"
+        _fail(result, f"the file was not published: {error}")
 
 
 def _report(args: argparse.Namespace, result: LoadResult, settings: GongSettings) -> None:
@@ -230,7 +229,13 @@ def _report(args: argparse.Namespace, result: LoadResult, settings: GongSettings
         if result.status == "failed":
             progress.note(f"gong-source: no report was written: {error}")
         else:
-            result.status, result.message = "failed", f"the run is done, but its report was not written: {error}"
+            _fail(result, f"the report was not written: {error}")
+
+
+def _fail(result: LoadResult | VerifyResult, why: str) -> None:
+    """Says of a run that has loaded what it could that what had to follow has failed."""
+    before = result.message or f"the {result.command} itself is {result.status}"
+    result.status, result.message = "failed", f"{before}; but {why}"
 
 
 def _finish(args: argparse.Namespace, result: LoadResult | VerifyResult, shown: str, signals: list[int]) -> int:

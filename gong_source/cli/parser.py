@@ -53,13 +53,21 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
-    """The parsed arguments; an unknown one ends the process with exit code 2 and a hint."""
+    """The parsed arguments; one that is unknown or has no effect ends the process with exit code 2 and a hint."""
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         command: Parser = parsed.parser
         known = [name for action in command._actions for name in action.option_strings]  # noqa: SLF001 - of our own class
         command.error(f"unrecognized arguments: {' '.join(unknown)}{_near(unknown[0].split('=')[0], known)}")
+    _refuse_without_effect(parsed)
     return parsed
+
+
+def _refuse_without_effect(parsed: argparse.Namespace) -> None:
+    if parsed.command == "verify" and parsed.accept_deletions and not parsed.repair:
+        parsed.parser.error("--accept-deletions needs --repair: without it, nothing is marked")
+    if parsed.command == "backfill" and parsed.plan and (parsed.publish or parsed.max_requests):
+        parsed.parser.error("--plan loads nothing: leave out --publish and --max-requests")
 
 
 def _near(name: str, known: Sequence[str]) -> str:
@@ -79,7 +87,7 @@ def build_parser(*, simulate: bool = True) -> Parser:
     check = _command(commands, "check", "test the connection: key, host, scopes and visible records")
     _add_options(check, "--resources", "--workspace-id")
     sync = _command(commands, "sync", "load everything that is missing up to now, and the lookback again")
-    sync.add_argument("--verify-days", type=float, metavar="N", help="then verify and repair the last N days")
+    sync.add_argument("--verify-days", type=float, metavar="N", help="then verify and repair the calls of N days")
     sync.add_argument("--report", type=Path, metavar="PATH", help="then write the page of gong-source report to PATH")
     _add_options(sync, *_LOAD_OPTIONS)
     backfill = _command(commands, "backfill", "load a past date range, skipping what is already loaded")

@@ -13,7 +13,7 @@ from gong_source.dates import in_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gong_source.runs.results import Progress
+    from gong_source.runs.run import Progress
 
 _SECONDS_BETWEEN_LINES = 30.0
 

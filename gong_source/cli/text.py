@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from gong_source.runs.check import CheckResult
     from gong_source.runs.demo import DemoResult
     from gong_source.runs.erase import EraseResult
-    from gong_source.runs.results import Difference, LoadResult, ResourceResult, Verification, VerifyResult
+    from gong_source.runs.results import LoadResult, ResourceResult
     from gong_source.runs.status import ResourceStatus, StatusResult
+    from gong_source.runs.verification import Difference, Verification, VerifyResult
     from gong_source.warehouse.arrivals import Delays
-    from gong_source.warehouse.ledger import Verified
+    from gong_source.warehouse.history import Verified
     from gong_source.windows import Window
 
 _MOST_LINES = 50
@@ -110,7 +111,7 @@ def _unmapped_lines(part: ResourceResult, resource: Resource) -> list[str]:
 def _asked_lines(part: ResourceResult, resource: Resource, result: LoadResult) -> list[str]:
     """What a run did with a resource that is requested by call id."""
     if not part.asked and part.status == "done":
-        listed = all(RESOURCES[name].by_id or other.status == "done" for name, other in result.resources.items())
+        listed = all(other.status == "done" for name, other in result.resources.items() if RESOURCES[name].windowed)
         return [f"{part.resource}: no call is due" if listed else f"{part.resource}: no stored call is due"]
     if not part.asked:
         return part.failures
@@ -311,8 +312,8 @@ def demo_text(result: DemoResult, page: Path | None) -> str:
         f"A simulated Gong tenant was loaded into {result.file}:",
         f"  first sync:   {', '.join(loaded[:-1])} and {loaded[-1]}; {plural(first.requests, 'request')},"
         f" {in_words(first.seconds)}",
-        f"  second sync:  {plural(second.requests, 'request')} for the last 7 days; {second.calls_changed} calls had a"
-        " new title in Gong, and only those rows changed",
+        f"  second sync:  {plural(second.requests, 'request')} for the last 7 days;"
+        f" {plural(second.calls_changed, 'call')} had a new title in Gong, and only those rows changed",
         f"  verify:       {plural(verified.requests, 'request')}; {_verdict(verified.resources['calls'])}",
     ]
     for answer in result.answers:

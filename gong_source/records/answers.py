@@ -14,12 +14,12 @@ from gong_source.api.by_id import FetchByIds
 from gong_source.errors import RecordError
 from gong_source.records.children import family_of, read_families, read_families_fast
 from gong_source.records.content_hash import bytes_of_texts, content_hashes
+from gong_source.records.lists import RECORDS
 from gong_source.records.privacy import KEEP_ALL
 from gong_source.records.quick import quick_levels, quick_reader
 from gong_source.records.rows import encode, is_id
 from gong_source.resources import RESOURCES
 from gong_source.resources.declare import CallIds
-from gong_source.resources.lists import RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

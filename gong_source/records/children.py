@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gong_source.records.lists import RECORDS, list_shapes, split_path
 from gong_source.records.rows import (
     ARROW_TYPES,
     LARGEST_EXACT_FLOAT,
@@ -28,14 +29,13 @@ from gong_source.records.rows import (
     value_at,
     without_column,
 )
-from gong_source.resources.lists import RECORDS, list_shapes, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from gong_source.records.lists import Fields, ListShape
     from gong_source.resources.declare import Column, Resource, Table
-    from gong_source.resources.lists import Fields, ListShape
 
 _NONE = type(None)
 # A number of JSON with an exponent, where a value begins.

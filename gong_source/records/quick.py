@@ -14,16 +14,16 @@ from pyarrow import json
 
 from gong_source.api.responses import QuickAnswer
 from gong_source.records.children import Level, Levels, row_numbers
+from gong_source.records.lists import RECORDS, list_shapes, split_path
 from gong_source.records.rows import ARROW_TYPES, holds_nul
 from gong_source.resources.declare import CallIds
-from gong_source.resources.lists import RECORDS, list_shapes, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from gong_source.api.responses import QuickReader
+    from gong_source.records.lists import Fields, ListShape
     from gong_source.resources.declare import Resource
-    from gong_source.resources.lists import Fields, ListShape
 
 # Other types have values that Arrow reads in another way than `rows.py`, or that are no column of their own.
 _READ_ALIKE = frozenset({"text", "bigint", "bool"})

@@ -19,15 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gong_source.errors import RecordError
+from gong_source.records.lists import nest
 from gong_source.resources.declare import LOAD_ID_COLUMN, Column, Table
-from gong_source.resources.lists import nest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gong_source.api.client import Page
+    from gong_source.records.lists import Fields
     from gong_source.resources.declare import Resource
-    from gong_source.resources.lists import Fields
 
 ARROW_TYPES = {
     "text": pa.string(),

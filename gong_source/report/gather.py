@@ -13,7 +13,7 @@ from gong_source.resources.calls import CALLS
 from gong_source.resources.people import USERS
 from gong_source.runs.status import read_status
 from gong_source.warehouse.arrivals import read_late
-from gong_source.warehouse.ledger import requests_by_day
+from gong_source.warehouse.history import requests_by_day
 from gong_source.warehouse.views import translate
 from gong_source.windows import Window, days_before, midnight, now, subtract, union, utc
 

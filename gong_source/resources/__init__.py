@@ -1,4 +1,4 @@
-"""What can be loaded: one module for each family of resources, declarations only."""
+"""What can be loaded: one module for each family of resources."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def choose(names: Collection[str]) -> list[Resource]:
     if any(resource.comes_with(CALLS_WITH_DETAILS) for resource in chosen):
         return [CALLS_WITH_DETAILS if resource is CALLS else resource for resource in chosen]
     return chosen
+
+
+def ways_to_list(resource: Resource) -> list[Resource]:
+    """The resource, and the same one read from another endpoint, if there is one."""
+    return [CALLS, CALLS_WITH_DETAILS] if resource.name == CALLS.name else [resource]
 
 
 TABLES: tuple[Table, ...] = (*(table for resource in RESOURCES.values() for table in resource.tables), *BOOKKEEPING)

@@ -68,8 +68,16 @@ VERIFICATIONS = Table(
         Column(
             "outcome", "text", "clean, repaired, differs, refused (too many records missing in Gong), paused or failed."
         ),
-        Column("listed", "bigint", "Gong's count of the records; null if the run ended before it knew."),
-        Column("stored", "bigint", "Records stored before any repair; null if the run ended before it knew."),
+        Column(
+            "listed",
+            "bigint",
+            "Gong's count of the records. By call id: the calls that must have content. Null if unknown.",
+        ),
+        Column(
+            "stored",
+            "bigint",
+            "Records stored before any repair. By call id: the calls that have content. Null if unknown.",
+        ),
         Column("differing_windows", "bigint", "Windows in which Gong and this dataset differed."),
         Column("missing", "bigint", "Records that Gong lists and that were not stored."),
         Column("changed", "bigint", "Records that were stored with other values than Gong lists."),
@@ -89,6 +97,7 @@ RUNS = Table(
         Column("run_id", "text", "Identifies the run."),
         Column("command", "text", "sync, backfill, verify or erase."),
         Column("resources", "text", "The resources chosen, with commas between them."),
+        Column("done", "text", "Those of them with which the run did all it had to do, with commas between them."),
         Column("started_at", "timestamp", "When the run began, UTC."),
         Column("finished_at", "timestamp", "When the run ended, UTC."),
         Column("status", "text", "done, incomplete, paused or failed."),

@@ -11,9 +11,10 @@ from gong_source.api.plan import LISTS, RECORDS_PER_PAGE, WITH_CONTENT
 from gong_source.connection import connect
 from gong_source.errors import ConfigurationError, MissingScope
 from gong_source.resources import RESOURCES
+from gong_source.runs.ending import as_json
 from gong_source.runs.load_by_id import call_filter, hide_private, load_due, sharing
 from gong_source.runs.load_content import WindowLoad
-from gong_source.runs.results import LoadResult, add_results, as_json
+from gong_source.runs.results import LoadResult, add_results
 from gong_source.runs.run import open_run
 from gong_source.settings import resolve_settings
 from gong_source.stored.due import CallFilter, due_calls

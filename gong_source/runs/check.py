@@ -1,4 +1,4 @@
-"""`check`: tests key, host and scopes with one request for each resource, and says what the key can see."""
+"""`check`: tests key, host and scopes with one request for each of Gong's lists, and says what the key can see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gong_source.connection import connect
 from gong_source.errors import MissingScope
 from gong_source.resources import RESOURCES
 from gong_source.resources.people import WORKSPACES
-from gong_source.runs.results import Status  # noqa: TC001 - for readers of the dataclass
+from gong_source.runs.ending import Status  # noqa: TC001 - for readers of the dataclass
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
 from gong_source.windows import Window, days_before, now
 
@@ -52,7 +52,7 @@ class CheckResult:
 
 
 def check(*, settings: GongSettings | None = None) -> CheckResult:
-    """Asks Gong for one page of each resource; writes nothing.
+    """Asks Gong for one page of each list; writes nothing.
 
     Raises the `GongError` that says what is wrong: `ConfigurationError`, `AuthenticationFailed`, `AccessDenied`, ... A
     missing scope is an error only if no chosen resource has its scope.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,21 +11,26 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from gong_source.errors import DestinationFailed
+from gong_source.runs.ending import Ending
 from gong_source.runs.sync import sync
 from gong_source.runs.verify.verify import verify
-from gong_source.settings import resolve_settings
+from gong_source.settings import GongCredentials, GongSettings
 from gong_source.simulator import SMALL, Settings, Simulator, Tenant
 from gong_source.warehouse.warehouse import Target
 from gong_source.windows import days_before, iso, now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
-    from gong_source.runs.results import LoadResult, VerifyResult
+    from gong_source.runs.ending import Status
+    from gong_source.runs.results import LoadResult
+    from gong_source.runs.verification import VerifyResult
 
 _DAYS = 90
 _RENAMED = 3
 TARGET = Target(pipeline_name="gong_demo")
+_CREDENTIALS = "destination__duckdb__credentials"
 _QUERIES = (
     (
         "calls, hours and share of private calls by direction",
@@ -70,16 +77,46 @@ class DemoResult:
     verification: VerifyResult
     answers: Sequence[Answer]
 
+    @property
+    def status(self) -> Status:
+        """The worst status of the three runs."""
+        whole = Ending()
+        whole.take_over([self.first, self.second, self.verification])
+        return whole.status
+
     def as_json(self) -> dict[str, Any]:
         """The result as JSON's types."""
         return {
             "command": "demo",
-            "status": self.second.status,
+            "status": self.status,
             "file": self.file,
             "first_sync": self.first.as_json(),
             "second_sync": self.second.as_json(),
             "verify": self.verification.as_json(),
         }
+
+
+@contextmanager
+def in_demo_file() -> Iterator[Path]:
+    """Within the block, the demo's pipeline uses ./gong_demo.duckdb, whatever file its user has set for others."""
+    file, setting = Path.cwd() / f"{TARGET.pipeline_name}.duckdb", f"{TARGET.pipeline_name}__{_CREDENTIALS}".upper()
+    before = os.environ.get(setting)
+    os.environ[setting] = str(file)
+    try:
+        yield file
+    finally:
+        del os.environ[setting]
+        if before is not None:
+            os.environ[setting] = before
+
+
+def demo_settings(base_url: str = "http://127.0.0.1", **more: Any) -> GongSettings:
+    """The default settings for all resources, at the highest rate, whatever its user has set for others."""
+    settings, credentials = GongSettings(), GongCredentials()
+    credentials.update({"access_key": "key", "access_key_secret": "secret", "base_url": base_url})
+    settings.update({"credentials": credentials, "resources": "all", "requests_per_second": 1000.0, **more})
+    settings.on_resolved()
+    return settings
 
 
 def demo(*, calls: int = 3000) -> DemoResult:
@@ -88,7 +125,11 @@ def demo(*, calls: int = 3000) -> DemoResult:
     Then it syncs once more, after some of them have changed, and verifies. Raises `DestinationFailed` when the file
     cannot be written.
     """
-    file = Path.cwd() / f"{TARGET.pipeline_name}.duckdb"
+    with in_demo_file() as file:
+        return _demo(file, calls)
+
+
+def _demo(file: Path, calls: int) -> DemoResult:
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
@@ -97,23 +138,21 @@ def demo(*, calls: int = 3000) -> DemoResult:
     start = days_before(end, _DAYS)
     tenant = Tenant.generate(calls, start=start, end=end, seed=7, shape="business", content=SMALL)
     with Simulator(tenant, replace(Settings(), requests_per_second=None, daily_quota=None)) as simulator:
-        settings = resolve_settings(
-            credentials={"access_key": "key", "access_key_secret": "secret", "base_url": simulator.base_url},
-            resources="all",
-            start_date=iso(start),
-            requests_per_second=1000.0,
-        )
+        settings = demo_settings(simulator.base_url, start_date=iso(start))
         first = sync(TARGET, settings=settings)
-        for number, call_id in enumerate(_recent(tenant, _RENAMED)):
+        for number, call_id in enumerate(_recent(tenant, end)):
             tenant.edit(call_id, title=f"Renamed after the first sync ({number + 1})")
         second = sync(TARGET, settings=settings)
         verification = verify(TARGET, settings=settings)
     return DemoResult(str(file), first, second, verification, _answers(file))
 
 
-def _recent(tenant: Tenant, count: int) -> list[str]:
+def _recent(tenant: Tenant, end: datetime) -> list[str]:
+    """The latest calls of the days that the second sync fetches again, a few of them."""
+    since = days_before(end, GongSettings().lookback_days - 1)
     times = {call_id: call.started or call.scheduled for call_id, call in tenant.calls.items()}
-    return sorted(times, key=lambda call_id: str(times[call_id]))[-count:]
+    found = sorted((time, call_id) for call_id, time in times.items() if time is not None and time >= since)
+    return [call_id for _, call_id in found[-_RENAMED:]]
 
 
 def _answers(file: Path) -> list[Answer]:

@@ -9,8 +9,8 @@ from gong_source.errors import ConfigurationError, DestinationFailed
 from gong_source.records.privacy import NORMAL
 from gong_source.resources.details import CALL_DETAILS
 from gong_source.resources.people import USERS
+from gong_source.runs.ending import as_json
 from gong_source.runs.record import describe_end, record_run
-from gong_source.runs.results import as_json
 from gong_source.settings import resolve_without_key
 from gong_source.stored.query import id_batches, placeholders
 from gong_source.warehouse.mark_and_remove import erase_calls

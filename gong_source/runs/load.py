@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING
 
 from gong_source.api.fetch import Fetch, FetchedWindow
 from gong_source.errors import (
-    AccessDenied,
-    AuthenticationFailed,
     ConfigurationError,
-    GongError,
-    MissingScope,
     QuotaExhausted,
     RecordError,
     RequestFailed,
     RunStopped,
-    WrongTenant,
 )
 from gong_source.packages.content_rows import describe_losses
 from gong_source.packages.snapshot_package import SnapshotPackage, is_due, read_snapshot
@@ -29,7 +24,7 @@ from gong_source.packages.window_package import WindowPackage, rule_known
 from gong_source.records.batch import Batch, Converter
 from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
 from gong_source.runs.progress import ProgressReporter
-from gong_source.runs.results import ResourceResult, Verification
+from gong_source.runs.results import ResourceResult
 from gong_source.stored.deletions import refusal
 from gong_source.stored.query import placeholders
 from gong_source.warehouse.arrivals import record_arrivals
@@ -117,7 +112,7 @@ def load_windows(
     record_arrivals(warehouse, resource, load_ids)
     result.changed = _rows_changed(warehouse, resource, load_ids)
     for part in contents.values():
-        take_refusal(part)
+        part.take_refusal()
     _set_status(fetch, result)
 
 
@@ -224,54 +219,12 @@ def _rows_changed(warehouse: Warehouse, resource: Resource, load_ids: Sequence[s
 def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
     """Sets the status, from how the fetch ended."""
     result.failures = [f"{window}: {error}" for window, error in fetch.failures]
-    if not ended_early(fetch.stopped_by, result) and result.failures:
+    if not result.ended_early(fetch.stopped_by) and result.failures:
         failed, all_windows = len(result.failures), result.windows + len(result.failures)
         # A run that loads nothing has failed. With `load_if`, there may be nothing to load.
         result.status = "failed" if not result.windows and fetch.load_if is None else "incomplete"
         result.message = f"{failed} of {all_windows} windows could not be loaded. The first: {result.failures[0]}"
-    take_refusal(result)
-
-
-def ended_early(cause: BaseException | None, result: ResourceResult) -> bool:
-    """Whether something ended the requests early; sets the status then. Raises what no run can go on after."""
-    if isinstance(cause, GongError) and not isinstance(cause, WrongTenant):
-        record_ending(result, cause)
-        return True
-    if cause is not None:
-        raise cause
-    return False
-
-
-def take_refusal(result: ResourceResult) -> None:
-    """A refusal makes the result incomplete, and is part of its message."""
-    if result.refusal:
-        result.status = "incomplete" if result.status == "done" else result.status
-        result.message = f"{result.message}; {result.refusal}" if result.message else result.refusal
-
-
-def record_ending(result: ResourceResult | Verification, cause: GongError) -> None:
-    """Sets the status, from the error that ended the work on the resource."""
-    result.status, result.message, result.ends_run = "failed", str(cause), _ends_run(cause)
-    if isinstance(cause, QuotaExhausted):
-        result.status, result.retry_at = "paused", cause.retry_at
-        if cause.retry_at is None and not result.windows and not getattr(result, "asked", 0):
-            doing = "compare" if isinstance(result, Verification) else "load"
-            result.message = f"this run's budget was too small to {doing} anything: allow it more requests"
-    elif isinstance(cause, RunStopped):
-        result.status, result.message, result.interrupted = (
-            "paused",
-            "stopped on request; run it again to continue",
-            True,
-        )
-    elif isinstance(cause, MissingScope):
-        result.missing_scope = cause
-
-
-def _ends_run(cause: GongError) -> bool:
-    """Whether the error would stop every other resource too."""
-    if isinstance(cause, AccessDenied):
-        return not isinstance(cause, MissingScope)
-    return isinstance(cause, AuthenticationFailed | QuotaExhausted | RunStopped | ConfigurationError)
+    result.take_refusal()
 
 
 def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
@@ -288,7 +241,7 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
     try:
         snapshot = read_snapshot(run.client, resource, run.settings.privacy)
     except (ConfigurationError, RequestFailed, QuotaExhausted, RunStopped, RecordError) as cause:
-        record_ending(result, cause)
+        result.end_with(cause)
         return result
     share = run.settings.max_deleted_share
     package = SnapshotPackage(snapshot, run.warehouse.query, "sync", share, BEGUN_EMPTY)
@@ -303,5 +256,5 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
         )
     if package.refused:
         result.refusal = refusal(resource, package.gone, package.stored)
-        result.status, result.message = "incomplete", result.refusal
+        result.take_refusal()
     return result

@@ -11,7 +11,7 @@ from gong_source.packages.content_rows import ContentRows
 from gong_source.packages.sources import answers_source, hidden_source
 from gong_source.records.answers import fetch_answers
 from gong_source.resources import RESOURCES
-from gong_source.runs.load import BEGUN_EMPTY, count_content, ended_early, take_refusal
+from gong_source.runs.load import BEGUN_EMPTY, count_content
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult
 from gong_source.stored.due import CallFilter, due_calls, hidden_calls
@@ -170,8 +170,8 @@ def _reporter(run: Run, resource: Resource, answers: FetchByIds[list[Content]], 
 def _set_status(answers: FetchByIds[list[Content]], result: ResourceResult) -> None:
     """Sets the status, from how the requests ended."""
     result.failures = answers.describe_failures()
-    if not ended_early(answers.stopped_by, result) and result.failures:
+    if not result.ended_early(answers.stopped_by) and result.failures:
         number = sum(len(ids) for ids, _ in answers.failures)
         what = "1 call could" if number == 1 else f"{number:,} calls could"
         result.status, result.message = "incomplete", f"{what} not be loaded. The first: {result.failures[0]}"
-    take_refusal(result)
+    result.take_refusal()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gong_source.runs.load import load_windows, record_ending, take_refusal
+from gong_source.runs.load import load_windows
 from gong_source.runs.load_by_id import call_filter
 from gong_source.runs.results import ResourceResult, add_results
 from gong_source.stored.due import MOST_ARE_DUE, share_due
@@ -62,7 +62,7 @@ class WindowLoad:
         if (cause := results[self._resource.name].missing_scope) is not None:
             for member in self._members:  # they need the same scope
                 results[member.name] = ResourceResult(member.name)
-                record_ending(results[member.name], cause)
+                results[member.name].end_with(cause)
         return results
 
     def older(self) -> dict[str, ResourceResult]:
@@ -76,7 +76,7 @@ class WindowLoad:
             # One call may be to blame. Listed without content, it costs no other call, and by id it is found.
             again, _none = self._try(rest, [])
             part.status, part.message, part.failures = "done", None, []
-            take_refusal(part)
+            part.take_refusal()
             part.add(again)
             part.ranges = windows
         read = {m.name: found for m, found in contents.items() if found.asked or (windows and part.status == "done")}

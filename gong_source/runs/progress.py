@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from gong_source.runs.results import Progress
+from gong_source.runs.run import Progress
 
 if TYPE_CHECKING:
     from gong_source.runs.run import Run

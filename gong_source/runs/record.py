@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.errors import GongError
 from gong_source.packages.sources import rows_source
+from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import RUNS
+from gong_source.runs.verification import Verification
 from gong_source.stored.query import placeholders
 from gong_source.version import __version__
 from gong_source.windows import now_exactly
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.resources.declare import Resource, Table
-    from gong_source.runs.results import LoadResult, VerifyResult
+    from gong_source.runs.results import LoadResult
+    from gong_source.runs.verification import VerifyResult
     from gong_source.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -34,11 +37,15 @@ def describe_end(result: LoadResult | VerifyResult | None, error: BaseException 
     else:
         status, message = str(result.status), result.message
     parts = [] if result is None else [*result.resources.values()]
+    done = [part.resource for part in parts if part.status == "done" and error is None]
+    if any(part.status != "done" and RESOURCES[part.resource].windowed for part in parts):
+        done = [name for name in done if not RESOURCES[name].by_id]  # some calls were not listed, so none asked for
     return {
+        "done": ",".join(done),
         "status": status,
         "message": message,
-        "records": sum(getattr(part, "received", 0) for part in parts),
-        "changed": sum(getattr(part, "changed", 0) for part in parts),
+        "records": sum(part.received for part in parts),
+        "changed": sum(part.rewritten if isinstance(part, Verification) else part.changed for part in parts),
     }
 
 

@@ -14,7 +14,8 @@ from gong_source.errors import DestinationFailed, WrongTenant
 from gong_source.runs.record import describe_end, record_run
 from gong_source.stored.tenant import known_tenant
 from gong_source.warehouse.arrivals import record_arrivals
-from gong_source.warehouse.ledger import read_ledger, requests_today
+from gong_source.warehouse.history import requests_today
+from gong_source.warehouse.ledger import read_ledger
 from gong_source.warehouse.upgrade import upgrade
 from gong_source.warehouse.warehouse import open_warehouse
 from gong_source.windows import now_exactly
@@ -24,10 +25,45 @@ if TYPE_CHECKING:
 
     from gong_source.api.client import Client
     from gong_source.resources.declare import Resource
-    from gong_source.runs.results import LoadResult, Progress, VerifyResult
+    from gong_source.runs.results import LoadResult
+    from gong_source.runs.verification import VerifyResult
     from gong_source.settings import GongSettings
     from gong_source.warehouse.ledger import Ledger
     from gong_source.warehouse.warehouse import Target, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is with one resource.
+
+    `records` have arrived; None while a verification compares counts. What is to come is None before Gong's first
+    count; it is an estimate unless `exact`.
+    `requests_left` are those that the budgets still allow today. Rates are in requests per second.
+    """
+
+    resource: str
+    records: int | None
+    records_to_come: int | None
+    requests_to_come: float | None
+    exact: bool
+    windows: int
+    requests: int
+    requests_left: float
+    rate: float
+    permitted_rate: float
+
+    @property
+    def total(self) -> int | None:
+        """The records that have arrived and those to come."""
+        if self.records is None or self.records_to_come is None:
+            return None
+        return self.records + self.records_to_come
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The seconds that the requests to come take at the rate reached so far; None while there is none."""
+        rate = min(self.rate, self.permitted_rate)
+        return None if self.requests_to_come is None or not rate else self.requests_to_come / rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +107,7 @@ class Run:
         return self.ledgers[resource.name].of(resource)
 
     def listed_as(self, resource: Resource) -> Resource:
-        """The resource as it was listed last: from this endpoint, or from the one for keys that lack its scope."""
+        """The resource as it was listed last: with details, or without."""
         return self.ledgers[resource.name].listed_as(resource) if resource.windowed else resource
 
     def note(self, text: str) -> None:

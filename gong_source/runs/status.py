@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Any
 from gong_source.dates import in_words
 from gong_source.resources import RESOURCES
 from gong_source.resources.calls import CALLS
-from gong_source.runs.results import as_json
+from gong_source.runs.ending import as_json
 from gong_source.settings import resolve_without_key
 from gong_source.stored.due import CallFilter, count_calls
 from gong_source.warehouse.arrivals import Delays, read_delays, read_found_later
-from gong_source.warehouse.ledger import (
+from gong_source.warehouse.history import (
     LastRun,
-    Ledger,
     Verified,
     last_done_sync,
     last_run,
-    last_snapshot,
     last_verified,
-    read_ledger,
     requests_today,
 )
+from gong_source.warehouse.ledger import Ledger, last_snapshot, read_ledger
 from gong_source.warehouse.mixed import TenantRows, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, now, subtract, utc, whole_second
@@ -220,7 +218,7 @@ def _status_by_id(
     wanted = CallFilter(settings.keeps_private, settings.workspace_id)
     last, moment = last_snapshot(warehouse, resource), now()
     current_to = last_done_sync(warehouse, resource) if last else None
-    if current_to is not None and listed_to is not None and listed_to < whole_second(current_to):
+    if current_to is not None and (listed_to is None or listed_to < whole_second(current_to)):
         current_to = listed_to  # nobody has asked for what later calls have, because the calls are not listed yet
     _, rows, _ = count_calls(warehouse.query, resource, wanted)
     lacks = []

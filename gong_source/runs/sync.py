@@ -12,7 +12,7 @@ from gong_source.runs.load_content import RECENT_DAYS, WindowLoad
 from gong_source.runs.results import LoadResult, add_results
 from gong_source.runs.run import open_run
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
-from gong_source.stored.query import count_rows
+from gong_source.stored.query import select_listed
 from gong_source.warehouse.mark_and_remove import apply_policy
 from gong_source.warehouse.warehouse import Target
 from gong_source.windows import Window, days_before, intersect, iso, midnight, now, subtract, union
@@ -120,7 +120,8 @@ def _has_listed_enough(run: Run, resource: Resource, ledger: Ledger, moment: dat
     if resource.fallback is None or days <= _LATEST_DAYS:
         return False
     older = Window(days_before(moment, days), days_before(moment, _LATEST_DAYS))
-    requests = count_rows(run.warehouse.query, resource, older) / RECORDS_PER_PAGE
+    counted = select_listed(run.warehouse.query, resource, older, run.settings.workspace_id, "count(*)")
+    requests = (counted[0][0] if counted else 0) / RECORDS_PER_PAGE
     return requests * ledger.times_covered(older, midnight(moment)) > _REQUESTS_FOR_OLDER_DAYS
 
 

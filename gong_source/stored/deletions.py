@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gong_source.resources.declare import Instants
-from gong_source.stored.query import rows_with_ids
+from gong_source.stored.query import rows_with_ids, select_listed
 from gong_source.windows import iso, utc
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ def find_gone(
     more than `share` of all records, or of those of one day, are gone, a person has to confirm the deletion.
     """
     (key,) = resource.table.primary_key
-    stored = [i for window in ranges for (i,) in _stored_in(query, resource, window, workspace_id, key)]
+    stored = [i for window in ranges for (i,) in select_listed(query, resource, window, workspace_id, key)]
     gone = [record_id for record_id in stored if record_id not in listed]
     if not gone:
         return Gone(stored=len(stored))
     rows = [row for row in rows_with_ids(query, resource.table, gone) if _lies_within(resource, row, ranges)]
     time = resource.time_column
-    times = (moment for window in ranges for (moment,) in _stored_in(query, resource, window, workspace_id, time))
+    times = (moment for window in ranges for (moment,) in select_listed(query, resource, window, workspace_id, time))
     by_day = Counter(map(_day, times))
     gone_by_day = Counter(_day(row[time]) for row in rows)
     refused = (
@@ -83,20 +83,6 @@ def find_gone(
         or any(too_many_gone(number, by_day[day], share) for day, number in gone_by_day.items())
     )
     return Gone([] if refused else rows, len(rows), len(stored), refused)
-
-
-def _stored_in(
-    query: Query, resource: Resource, window: Window, workspace_id: str | None, column: str
-) -> list[tuple[Any, ...]]:
-    """The value of `column` for each record stored in the window and not marked as deleted."""
-    time = resource.time_column
-    sql = (
-        f"select {column} from {{dataset}}.{resource.table.name}"
-        f" where {time} >= %s and {time} < %s and deleted_at is null"
-    )
-    if workspace_id is not None and resource.can_filter_by_workspace:
-        return query(f"{sql} and workspace_id = %s", window.start, window.end, workspace_id)
-    return query(sql, window.start, window.end)
 
 
 def _lies_within(resource: Resource, row: Row, ranges: Sequence[Window]) -> bool:

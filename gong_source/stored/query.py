@@ -36,16 +36,26 @@ def rows_with_ids(query: Query, table: Table, ids: Sequence[str]) -> list[Row]:
     ]
 
 
-def count_rows(query: Query, resource: Resource, window: Window) -> int:
-    """How many records of a windowed resource are stored in a window, without those marked as deleted."""
+def in_window(resource: Resource, window: Window, workspace_id: str | None) -> tuple[str, list[Any]]:
+    """The condition for the records of a windowed resource in a window, and its parameters.
+
+    With `workspace_id`, only those of this workspace, if Gong can list them alone.
+    """
     time = resource.time_column
-    found = query(
-        f"select count(*) from {{dataset}}.{resource.table.name}"
-        f" where {time} >= %s and {time} < %s and deleted_at is null",
-        window.start,
-        window.end,
+    condition, parameters = f"{time} >= %s and {time} < %s", [window.start, window.end]
+    if workspace_id is not None and resource.can_filter_by_workspace:
+        return f"{condition} and workspace_id = %s", [*parameters, workspace_id]
+    return condition, parameters
+
+
+def select_listed(
+    query: Query, resource: Resource, window: Window, workspace_id: str | None, what: str
+) -> list[tuple[Any, ...]]:
+    """`what` of the records that are stored in a window, as `in_window` says, and not marked as deleted."""
+    condition, parameters = in_window(resource, window, workspace_id)
+    return query(
+        f"select {what} from {{dataset}}.{resource.table.name} where {condition} and deleted_at is null", *parameters
     )
-    return int(found[0][0]) if found else 0
 
 
 def id_batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -49,8 +49,8 @@ BOUNDS = {"threads": 1, "memory_limit": "80MB", "enable_external_file_cache": Fa
 # What DuckDB says when a statement or its commit needs more memory.
 OUT_OF_MEMORY = re.compile(r"Out of Memory Error|(allocate|pin) (block|data) of size")
 _OPEN_ELSEWHERE = re.compile(r"Conflicting lock is held in (?:(.+?) \()?PID (\d+)")
-# What DuckDB says of a file that its own process has open to read, and somebody wants to open to write, or vice versa.
 _NO_DATABASE = "is not a valid DuckDB database file"
+# What DuckDB says of a file that its own process has open to read, and somebody wants to open to write, or vice versa.
 _OPEN_HERE = "with a different configuration than existing connections"
 _OWN_SCHEMAS = ("information_schema", "pg_catalog", "system", "temp")
 _COMMENTS = """

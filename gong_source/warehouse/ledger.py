@@ -1,4 +1,4 @@
-"""Reads the ledger: which windows were fetched, by which runs, and with how many requests.
+"""Reads the ledger: which windows and snapshots were fetched, and by which runs.
 
 dlt loads one table after the other, so a crash can leave ledger rows whose records are missing. Only the rows of
 completely loaded packages count.
@@ -6,11 +6,11 @@ completely loaded packages count.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gong_source.resources.bookkeeping import FETCHED_WINDOWS, RUNS, VERIFICATIONS
+from gong_source.resources import ways_to_list
+from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.resources.declare import LOAD_ID_COLUMN
 from gong_source.windows import (
     Coverage,
@@ -18,8 +18,6 @@ from gong_source.windows import (
     days_before,
     hours_after,
     intersect,
-    midnight,
-    now,
     subtract,
     union,
     utc,
@@ -28,28 +26,25 @@ from gong_source.windows import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
     from gong_source.resources.declare import Resource
     from gong_source.warehouse.warehouse import Warehouse
 
-# The packages that were loaded completely. After a crash at just that moment, dlt records a load twice.
+# The packages that were loaded completely, and below the ledger's rows in them. After a crash at just that moment, dlt
+# records a load twice.
 LOADS = """
     (select load_id, min(inserted_at) as inserted_at from {dataset}._dlt_loads where status = 0 group by load_id)
 """
-_LOADED = f"""
+LOADED = f"""
     {{dataset}}.{FETCHED_WINDOWS.name} as fetched
     join {LOADS} as loaded on loaded.load_id = fetched.{LOAD_ID_COLUMN}
 """
 _WINDOWS = f"""
-    select window_start, window_end, mode, settled, fetched_at, requests, watermark, workspace_id, endpoint
-    from {_LOADED} where resource = %s and window_start is not null order by fetched_at, loaded.load_id
+    select window_start, window_end, mode, settled, fetched_at, watermark, workspace_id, endpoint
+    from {LOADED} where resource = %s and window_start is not null order by fetched_at, loaded.load_id
 """
-_LAST_SNAPSHOT = f"select max(fetched_at) from {_LOADED} where resource = %s and window_start is null"
-# The row of a verification includes the requests of its repair.
-_REQUESTS_OF_LOADS = f"select fetched_at, requests from {_LOADED} where fetched_at >= %s and mode <> 'repair'"
-_REQUESTS_OF_RUNS = f"select started_at, requests from {{dataset}}.{RUNS.name} where started_at >= %s"
-_REQUESTS_OF_VERIFICATIONS = f"select started_at, requests from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
+_LAST_SNAPSHOT = f"select max(fetched_at) from {LOADED} where resource = %s and window_start is null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,6 @@ class Entry:
     mode: str
     settled: bool
     fetched_at: datetime
-    requests: int
     watermark: datetime | None
     workspace_id: str | None
     endpoint: str = ""
@@ -79,9 +73,9 @@ class Ledger:
     own_only: bool = False
 
     def listed_as(self, resource: Resource) -> Resource:
-        """The resource as it was listed last: from its endpoint, or from the one for keys that lack its scope."""
-        other = resource.fallback
-        return other if other and self.entries and self.entries[-1].endpoint == str(other.endpoint) else resource
+        """The resource as it was listed last: with details, or without."""
+        last = self.entries[-1].endpoint if self.entries else None
+        return next((way for way in ways_to_list(resource) if str(way.endpoint) == last), resource)
 
     def of(self, resource: Resource) -> Ledger:
         """The ledger as it counts for the endpoint of `resource`.
@@ -214,95 +208,15 @@ def last_snapshot(warehouse: Warehouse, resource: Resource) -> datetime | None:
 def workspaces(warehouse: Warehouse, resource: Resource) -> list[str]:
     """The workspaces that runs have named for a resource."""
     found = warehouse.query(
-        f"select distinct workspace_id from {_LOADED} where workspace_id is not null and resource = %s order by 1",
+        f"select distinct workspace_id from {LOADED} where workspace_id is not null and resource = %s order by 1",
         resource.name,
     )
     return [str(workspace) for (workspace,) in found]
 
 
-def requests_today(warehouse: Warehouse) -> int:
-    """Requests that all runs into this dataset sent on the current UTC day."""
-    today = midnight(now())
-    return requests_by_day(warehouse, today).get(today.date(), 0)
-
-
-def requests_by_day(warehouse: Warehouse, since: datetime) -> dict[date, int]:
-    """Requests that all runs into this dataset sent on each UTC day from `since` on; a day without any is left out."""
-    parts: Counter[date] = Counter()
-    runs: Counter[date] = Counter()
-    for sql, days in ((_REQUESTS_OF_LOADS, parts), (_REQUESTS_OF_VERIFICATIONS, parts), (_REQUESTS_OF_RUNS, runs)):
-        for at, sent in warehouse.query(sql, since):
-            days[utc(at).date()] += int(sent or 0)
-    # A run that was killed has no row in `runs`; a run that finished no window has none in the ledger.
-    return {day: max(parts[day], runs[day]) for day in sorted({*parts, *runs})}
-
-
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """The last command that loaded or tried to: when it ended (UTC), how, and why not better."""
-
-    command: str
-    at: datetime
-    status: str
-    message: str | None
-    requests: int
-
-
-def last_run(warehouse: Warehouse) -> LastRun | None:
-    """The last command that loaded into the dataset or tried to; None if none is written down."""
-    found = warehouse.query(
-        f"select command, finished_at, status, message, requests from {{dataset}}.{RUNS.name}"
-        " order by finished_at desc limit 1"
-    )
-    if not found:
-        return None
-    command, at, status, message, requests = found[0]
-    return LastRun(command, utc(at), status, message, int(requests))
-
-
-def last_done_sync(warehouse: Warehouse, resource: Resource) -> datetime | None:
-    """When the last sync of `resource` began that ended well, UTC; None if none did.
-
-    Without any sync in the table of runs, as for a dlt pipeline of one's own, when the last answer was loaded.
-    """
-    found = warehouse.query(
-        f"select count(*), max(case when status = 'done' then started_at end) from {{dataset}}.{RUNS.name}"
-        " where command = 'sync' and concat(',', resources, ',') like %s",
-        f"%,{resource.name},%",
-    )
-    if not found or not found[0][0]:
-        return last_snapshot(warehouse, resource)
-    return None if found[0][1] is None else utc(found[0][1])
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """The last verification: of which range (None: a snapshot), when, and with what outcome."""
-
-    window: Window | None
-    at: datetime
-    outcome: str
-    deep: bool
-    differing_windows: int
-
-
-def last_verified(warehouse: Warehouse, resource: Resource, workspace_id: str | None) -> Verified | None:
-    """The last verification of `resource`, for `workspace_id` or all workspaces; None if there was none."""
-    rows = warehouse.query(
-        "select verified_from, verified_to, finished_at, outcome, is_deep, differing_windows, workspace_id"
-        f" from {{dataset}}.{VERIFICATIONS.name} where resource = %s order by finished_at desc",
-        resource.name,
-    )
-    for start, end, at, outcome, deep, differing, workspace in rows:
-        if workspace in {None, workspace_id}:
-            window = None if start is None else Window(utc(start), utc(end))
-            return Verified(window, utc(at), outcome, bool(deep), int(differing))
-    return None
-
-
 def _entry(row: tuple[Any, ...]) -> Entry:
-    start, end, mode, settled, fetched_at, requests, watermark, workspace_id, endpoint = row
+    start, end, mode, settled, fetched_at, watermark, workspace_id, endpoint = row
     reached = None if watermark is None else utc(watermark)
     window = Window(utc(start), utc(end))
     fetched = whole_second(utc(fetched_at))
-    return Entry(window, mode, bool(settled), fetched, int(requests), reached, workspace_id, endpoint or "")
+    return Entry(window, mode, bool(settled), fetched, reached, workspace_id, endpoint or "")

@@ -33,7 +33,7 @@ from gong_source.errors import (
     UnexpectedAnswer,
 )
 from gong_source.records.call_time import page_times
-from gong_source.runs.results import Progress
+from gong_source.runs.run import Progress
 from gong_source.simulator import Call, Fault, Settings, Simulator, Tenant
 from gong_source.windows import Window, split, subtract
 

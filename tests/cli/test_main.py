@@ -28,7 +28,7 @@ from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, days_ago, nine_windows, 
 from gong_source.cli.main import main
 from gong_source.cli.progress import progress_line
 from gong_source.cli.text import _program
-from gong_source.runs.results import Progress
+from gong_source.runs.run import Progress
 from gong_source.simulator import SMALL, Call, Fault, Tenant
 from gong_source.warehouse import warehouse
 from gong_source.windows import iso
@@ -293,6 +293,48 @@ def test_key_as_one_json_object(serve: Serve, command: Command) -> None:
     assert "lists 10 calls" in out
 
 
+def test_empty_workspace_is_none(serve: Serve, command: Command) -> None:
+    """An unset variable arrives as empty text: all workspaces."""
+    simulator = serve(tenant_of(20))
+    empty = {"SOURCES__GONG__WORKSPACE_ID": " "}
+    code, out, _ = command("sync", "--json", "--resources", "calls,transcripts", simulator=simulator, **empty)
+
+    assert code == 0
+    assert json.loads(out)["resources"]["transcripts"]["asked"] > 0
+    assert json.loads(command("status", "--json")[1])["rows"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["verify", "--accept-deletions"], "--accept-deletions needs --repair"),
+        (["backfill", "--plan", "--from", "2026-01", "--max-requests", "5"], "leave out --publish and --max-requests"),
+        (
+            ["backfill", "--plan", "--from", "2026-01", "--publish", "x.duckdb"],
+            "leave out --publish and --max-requests",
+        ),
+    ],
+)
+def test_option_without_effect_is_refused(
+    command: Command, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """An option that could do nothing is wrong usage."""
+    with pytest.raises(SystemExit) as left:
+        command(*arguments)
+    assert left.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status", "--max-age", ""], ["backfill", "--from", "2026-01", "--to", ""], ["verify", "--from", ""]]
+)
+def test_empty_time_is_refused(serve: Serve, command: Command, arguments: list[str]) -> None:
+    """A variable that is not set in a script must not choose another range."""
+    code, _, err = command(*arguments, simulator=serve(Tenant()))
+    assert code == 2
+    assert "''" in err
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -360,6 +402,25 @@ def test_budget_too_small_to_compare_is_reported(serve: Serve, command: Command)
 
     assert code == 4
     assert "this run's budget was too small to compare anything: allow it more requests" in err
+
+
+def test_budget_that_was_enough_for_one_resource_is_just_used_up(serve: Serve, command: Command) -> None:
+    """Calls were loaded and users were not: the same command goes on."""
+    simulator = serve(Tenant.generate(150, start=days_ago(20), end=END, seed=1, users=150))
+    code, _, err = command("sync", "--resources", "calls,users", "--max-requests", "3", simulator=simulator, **QUARTER)
+
+    assert code == 4
+    assert "this run's budget of 3 requests is used up. Run the same command to continue" in err
+    assert "too small" not in err
+
+
+def test_verification_without_a_request_left_is_mentioned(serve: Serve, command: Command) -> None:
+    """A sync that has used up its budget says that the last days were not verified."""
+    simulator = serve(tenant_of(50))
+    code, _, err = command("sync", "--verify-days", "7", "--max-requests", "1", simulator=simulator, **QUARTER)
+
+    assert code == 0
+    assert "the last days were not verified: this run's budget of requests is used up" in err
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["sync"]])
@@ -699,6 +760,22 @@ def test_demo_shows_results_and_the_next_step(command: Command) -> None:
     assert "gong-source check" in out
     with duckdb.connect("gong_demo.duckdb") as connection:
         assert connection.execute("select count(*) from gong.calls").fetchall() == [(400,)]
+
+
+def test_demo_is_the_same_whatever_its_user_has_set(command: Command) -> None:
+    """Settings, budgets and the file of the user's own tenant do not concern it."""
+    own = {
+        "DESTINATION__DUCKDB__CREDENTIALS": "mine.duckdb",
+        "SOURCES__GONG__WORKSPACE_ID": "123",
+        "SOURCES__GONG__DAILY_REQUEST_BUDGET": "3",
+        "SOURCES__GONG__DELETED_CALLS": "remove",
+    }
+    code, out, _ = command("demo", "--calls", "30", **own)
+
+    assert code == 0
+    assert "30 calls" in out
+    assert "GONG_DEMO__DESTINATION__DUCKDB__CREDENTIALS" not in os.environ
+    assert sorted(path.name for path in Path().glob("*.duckdb")) == ["gong_demo.duckdb"]
 
 
 def test_demo_names_programs_as_the_shell_finds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

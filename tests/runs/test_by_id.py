@@ -9,7 +9,7 @@ from conversations import ALL, HEADERS, ask_again, difference, is_question, publ
 from places import Place, duckdb_place
 from tenants import END, days_ago
 
-from gong_source import backfill, status, sync, verify
+from gong_source import ConfigurationError, backfill, status, sync, verify
 from gong_source.runs.backfill import plan_backfill
 from gong_source.runs.run import Control
 from gong_source.simulator import Fault
@@ -60,6 +60,16 @@ def test_verify_finds_lost_rows_and_repairs_them(place: Place, serve: Serve, set
     assert difference(place, tenant) == []
     again = verify(place.target, settings=settings, deep=True)
     assert (again.outcome, again.resources["call_content"].requests) == ("clean", 0)
+
+
+def test_verify_of_a_time_that_does_not_exist_is_refused(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
+    """As for calls: a start after the end, or in the future."""
+    settings = settings_for(serve(public_tenant()), resources="calls,transcripts", start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+    only = settings_for(serve(public_tenant()), resources="transcripts")
+    for start, end in ((days_ago(1), days_ago(2)), (days_ago(-30), None)):
+        with pytest.raises(ConfigurationError, match="must lie before the end of the range"):
+            verify(place.target, start=start, end=end, settings=only)
 
 
 def test_due_calls_are_asked_for_a_hundred_at_a_time(place: Place, serve: Serve, settings_for: SettingsFor) -> None:

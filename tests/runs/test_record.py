@@ -62,6 +62,20 @@ def test_each_command_that_loads_has_a_row(serve: Serve, settings_for: SettingsF
         assert (message, host, version) == (None, "127.0.0.1", __version__)
 
 
+def test_repair_says_how_much_it_loaded(serve: Serve, settings_for: SettingsFor) -> None:
+    """A verification that repairs counts what it has received again, and what of it is new or different."""
+    settings = settings_for(
+        serve(Tenant.generate(150, start=days_ago(5), end=END, seed=1)), start_date=iso(days_ago(6))
+    )
+    sync(settings=settings)
+    with duckdb.connect("gong_calls.duckdb") as connection:
+        connection.execute("delete from gong.calls where id = (select min(id) from gong.calls)")
+    repaired = verify(settings=settings, repair=True).resources["calls"]
+
+    assert rows("select records, changed from gong.runs where command = 'verify'") == [(repaired.received, 1)]
+    assert 1 <= repaired.received <= 150
+
+
 def test_a_run_that_fails_pauses_or_misses_something_has_a_row_with_the_reason(
     serve: Serve, settings_for: SettingsFor
 ) -> None:

@@ -27,7 +27,7 @@ def fetched(fetches: Sequence[tuple[int, int, bool]]) -> Ledger:
     """A ledger of fetches, each an hour after the one before it: its first hour, its length, and whether it settled."""
     return Ledger(
         tuple(
-            Entry(Window(hour(start), hour(start + length)), "sync", settled, hour(100 + at), 1, None, None)
+            Entry(Window(hour(start), hour(start + length)), "sync", settled, hour(100 + at), None, None)
             for at, (start, length, settled) in enumerate(fetches)
         )
     )
@@ -57,7 +57,7 @@ def test_a_large_ledger_takes_few_steps() -> None:
 def listed(*fetches: tuple[str, int, int]) -> Ledger:
     """A ledger of fetches, each an hour after the one before it: its endpoint, its first hour and its last."""
     entries = tuple(
-        Entry(Window(hour(start), hour(end)), "sync", True, hour(1000 + at), 1, None, None, endpoint)
+        Entry(Window(hour(start), hour(end)), "sync", True, hour(1000 + at), None, None, endpoint)
         for at, (endpoint, start, end) in enumerate(fetches)
     )
     return Ledger(entries)

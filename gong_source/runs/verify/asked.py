@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gong_source.records.answers import fetch_answers
 from gong_source.runs.load_by_id import call_filter, hide_private, load_due
-from gong_source.runs.results import Difference
+from gong_source.runs.verification import Difference
 from gong_source.stored.due import UNKNOWN_CONTENT, due_calls
 from gong_source.warehouse.mark_and_remove import mark_private
 from gong_source.windows import hours_between, now
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gong_source.resources.declare import Resource
-    from gong_source.runs.results import ResourceResult, Verification
+    from gong_source.runs.results import ResourceResult
     from gong_source.runs.run import Run
+    from gong_source.runs.verification import Verification
     from gong_source.runs.verify.windowed import Terms
     from gong_source.stored.due import DueCall
 
@@ -73,6 +74,7 @@ def _take_over(load: ResourceResult, result: Verification) -> None:
     result.take_over([load])
     result.ends_run = load.ends_run
     result.failures += load.failures
+    result.received, result.rewritten = load.received, load.changed
     for found in result.windows:
         if load.refusal:
             found.outcome = "refused"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gong_source.resources.declare import Instants
-from gong_source.runs.results import Difference
+from gong_source.runs.verification import Difference
 from gong_source.stored.deletions import too_many_gone
-from gong_source.stored.query import id_batches, placeholders
+from gong_source.stored.query import id_batches, in_window, placeholders
 from gong_source.warehouse.mark_and_remove import remove_rows
 from gong_source.windows import iso
 
@@ -140,12 +140,9 @@ class Comparison:
         return row[self._deleted_at] is not None
 
     def _within(self, window: Window) -> list[_Row]:
-        table, column = self.resource.table, self.resource.time_column
-        columns = ", ".join(table.column_names)
-        sql = f"select {columns} from {{dataset}}.{table.name} where {column} >= %s and {column} < %s"
-        parameters: list[Any] = [window.start, window.end]
-        if self.workspace_id is not None and self.resource.can_filter_by_workspace:
-            sql, parameters = f"{sql} and workspace_id = %s", [*parameters, self.workspace_id]
+        table = self.resource.table
+        condition, parameters = in_window(self.resource, window, self.workspace_id)
+        sql = f"select {', '.join(table.column_names)} from {{dataset}}.{table.name} where {condition}"
         return self.warehouse.query(sql, *parameters)
 
     def _by_id(self, ids: Sequence[str]) -> dict[str, _Row]:

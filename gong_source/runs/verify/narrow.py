@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from gong_source.api.plan import RECORDS_PER_PAGE
 from gong_source.errors import UnexpectedAnswer
+from gong_source.stored.query import in_window
 from gong_source.windows import Window, cut, intersect, split
 
 if TYPE_CHECKING:
@@ -134,19 +135,15 @@ class Counter:
     def _stored(self, windows: Sequence[Window]) -> list[int]:
         counts: list[int] = []
         column = self.resource.time_column
-        workspace = self.client.workspace_id if self.resource.can_filter_by_workspace else None
         for at in range(0, len(windows), _WINDOWS_PER_QUERY):
             batch = windows[at : at + _WINDOWS_PER_QUERY]
             sums = ", ".join([f"sum(case when {column} >= %s and {column} < %s then 1 else 0 end)"] * len(batch))
             bounds = [bound for window in batch for bound in (window.start, window.end)]
+            condition, parameters = in_window(self.resource, Window(min(bounds), max(bounds)), self.client.workspace_id)
             found = self.warehouse.query(
-                f"select {sums} from {{dataset}}.{self.resource.table.name}"
-                f" where deleted_at is null and {column} >= %s and {column} < %s"
-                + ("" if workspace is None else " and workspace_id = %s"),
+                f"select {sums} from {{dataset}}.{self.resource.table.name} where {condition} and deleted_at is null",
                 *bounds,
-                min(bounds),
-                max(bounds),
-                *([] if workspace is None else [workspace]),
+                *parameters,
             )
             counts += [int(count or 0) for count in found[0]] if found else [0] * len(batch)
         return counts

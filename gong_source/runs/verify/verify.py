@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from gong_source.connection import connect
 from gong_source.errors import ConfigurationError, QuotaExhausted, RecordError, RequestFailed, RunStopped
 from gong_source.resources.bookkeeping import VERIFICATIONS
-from gong_source.runs.load import record_ending
 from gong_source.runs.load_by_id import sharing
 from gong_source.runs.record import add_row
-from gong_source.runs.results import REPAIR_HINT, Verification, VerifyResult
 from gong_source.runs.run import open_run
+from gong_source.runs.verification import REPAIR_HINT, Verification, VerifyResult
 from gong_source.runs.verify.asked import verify_asked
 from gong_source.runs.verify.whole import verify_whole
 from gong_source.runs.verify.windowed import Terms, verify_windows
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.resources.declare import Resource
-    from gong_source.runs.results import Difference
     from gong_source.runs.run import Control, Run
+    from gong_source.runs.verification import Difference
     from gong_source.settings import GongSettings
 
 _CENTURY_DAYS = 36_525
@@ -80,20 +79,24 @@ def verify(
 
 
 def verify_recent(run: Run) -> VerifyResult | None:
-    """Verifies and repairs the last `verify_days` of each windowed resource; None if the ledger covers nothing there.
+    """Verifies and repairs the last `verify_days` of each windowed resource.
 
-    Sends at most `verify_request_budget` requests, and no more than the run may still send.
+    Sends at most `verify_request_budget` requests, and no more than the run may still send. None if it may send none,
+    which is noted, or if the ledger covers nothing of these days.
     """
     settings, began = run.settings, time.monotonic()
     allowed = settings.verify_request_budget
     if run.control.max_requests is not None:
         allowed = min(allowed, run.control.max_requests - run.client.transport.usage.requests)
     moment = now()
-    recent = [Window(days_before(moment, settings.verify_days), moment)] if settings.verify_days else []
+    recent = [Window(days_before(moment, settings.verify_days), moment)]
     windowed = [run.listed_as(resource) for resource in settings.chosen if resource.windowed]
     ledgers = {r.name: read_ledger(run.warehouse, r, settings.workspace_id) for r in windowed}
     ranges = {name: intersect(ledger.covered, recent) for name, ledger in ledgers.items()}
-    if not any(ranges.values()) or allowed < 1:
+    if not any(ranges.values()):
+        return None
+    if allowed < 1:
+        run.note("the last days were not verified: this run's budget of requests is used up")
         return None
     client = connect(settings, stopped=run.control.stopped, max_requests=allowed)
     client.tenant = run.client.tenant
@@ -119,7 +122,7 @@ def _ranges(run: Run, resource: Resource, start: datetime | None, end: datetime 
         if not resource.by_id or (start is None and end is None):
             return []
         last = min(end or now(), now())
-        return [Window(start or days_before(last, _CENTURY_DAYS), last)]
+        return [_range(start or days_before(last, _CENTURY_DAYS), last)]
     covered = run.ledger(resource).covered
     if not covered and (start is None or end is None):
         others = ", ".join(workspaces(run.warehouse, resource))
@@ -131,9 +134,13 @@ def _ranges(run: Run, resource: Resource, start: datetime | None, end: datetime 
         return covered
     first = start if start is not None else covered[0].start
     last = min(end if end is not None else covered[-1].end, now())
-    if first >= last:
-        raise ConfigurationError(f"--from {iso(first)} must lie before the end of the range, {iso(last)}")
-    return [Window(first, last)]
+    return [_range(first, last)]
+
+
+def _range(start: datetime, end: datetime) -> Window:
+    if start >= end:
+        raise ConfigurationError(f"--from {iso(start)} must lie before the end of the range, {iso(end)}")
+    return Window(start, end)
 
 
 def _verify(run: Run, members: Sequence[Resource], results: Mapping[str, Verification], terms: Terms) -> None:
@@ -149,7 +156,7 @@ def _verify(run: Run, members: Sequence[Resource], results: Mapping[str, Verific
             verify_whole(run, resource, result, terms)
     except (ConfigurationError, QuotaExhausted, RunStopped, RequestFailed, RecordError) as cause:
         for part in results.values():
-            record_ending(part, cause)
+            part.end_with(cause)
     result.requests = usage.requests - sent_before
     for member in members:
         _write_row(run, member, results[member.name], terms, moment)

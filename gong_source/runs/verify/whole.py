@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from gong_source.packages.snapshot_package import SnapshotPackage, read_snapshot, refuse_strangers
 from gong_source.packages.sources import snapshot_source
-from gong_source.runs.results import Difference
+from gong_source.runs.verification import Difference
 from gong_source.stored.query import rows_where
 
 if TYPE_CHECKING:
     from gong_source.resources.declare import Resource
-    from gong_source.runs.results import Verification
     from gong_source.runs.run import Run
+    from gong_source.runs.verification import Verification
     from gong_source.runs.verify.windowed import Terms
 
 
@@ -49,5 +49,6 @@ def verify_whole(run: Run, resource: Resource, result: Verification, terms: Term
         run.warehouse.load(snapshot_source(package))
         found.outcome = "refused" if package.refused else "repaired"
         result.marked_deleted = package.marked_deleted
+        result.received, result.rewritten = len(listed), found.missing + found.changed
     elif package.would_refuse(found.surplus, found.stored):
         found.outcome = "refused"

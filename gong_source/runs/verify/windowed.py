@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from gong_source.runs.load import load_windows
 from gong_source.runs.progress import ProgressReporter
-from gong_source.runs.results import Difference, ResourceResult
+from gong_source.runs.results import ResourceResult
+from gong_source.runs.verification import Difference
 from gong_source.runs.verify.compare import Comparison
 from gong_source.runs.verify.losses import windows_with_losses
 from gong_source.runs.verify.narrow import MOST_REQUESTS, Counter, narrow
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.resources.declare import Resource
-    from gong_source.runs.results import Verification
     from gong_source.runs.run import Run
+    from gong_source.runs.verification import Verification
     from gong_source.runs.verify.narrow import Counted
     from gong_source.windows import Window
 
@@ -128,6 +129,7 @@ def _take_over(load: ResourceResult, result: Verification) -> None:
     result.status, result.message, result.retry_at = load.status, load.message, load.retry_at
     result.interrupted, result.ends_run = load.interrupted, load.ends_run
     result.failures += load.failures
+    result.received, result.rewritten = result.received + load.received, result.rewritten + load.changed
 
 
 def _is_repaired(found: Difference, *, refused: bool) -> bool:

@@ -1,30 +1,30 @@
 -- How current is each resource, and can it be trusted?
 -- One row for each resource that was loaded; for runs over one workspace, one row for each such workspace.
 with fetched as (
-  select f.resource, coalesce(f.workspace_id, '') as space, f.fetched_at, f.settled,
+  select f.resource, coalesce(f.workspace_id, '') as space, f.endpoint, f.fetched_at, f.settled, f.watermark,
     max(f.fetched_at) over (partition by f.resource, f.workspace_id) as last_at,
-    coalesce(f.watermark, case when f.window_start is null then f.fetched_at end) as covered_to, f.endpoint
+    case when f.window_start is null and (f.mode = 'sync' or f.endpoint not like 'POST /v2/calls/%') then f.fetched_at end as read_at
   from fetched_windows as f where f._dlt_load_id in (select l.load_id from _dlt_loads as l where l.status = 0)
 ),
 syncs as (
   select f.resource, f.space, f.last_at, r.finished_at, r.status, r.message, r.started_at as begun,
+    case when concat(',', r.done, ',') like concat('%,', f.resource, ',%') then r.started_at end as done_from,
     row_number() over (partition by f.resource, f.space order by r.started_at desc) as recency
   from (select distinct resource, space, last_at from fetched) as f
   join runs as r on r.command = 'sync' and concat(',', r.resources, ',') like concat('%,', f.resource, ',%')
 ),
 fetching as (
-  select s.resource, s.space, max(case when s.begun <= s.last_at then s.begun end) as begun, max(case when s.status = 'done' then s.begun end) as done_from
+  select s.resource, s.space, max(case when s.begun <= s.last_at then s.begun end) as begun, max(s.done_from) as done_from
   from syncs as s group by s.resource, s.space),
 late as (select a.resource, count(*) as records from arrivals as a where a.is_late group by a.resource),
 checked as (
   select v.resource, coalesce(v.workspace_id, '') as space, v.finished_at, v.outcome,
     row_number() over (partition by v.resource, v.workspace_id order by v.finished_at desc) as recency
-  from verifications as v
-)
+  from verifications as v)
 select
   f.resource, -- The resource.
   nullif(f.space, '') as workspace_id, -- The workspace that the runs named; null: runs over all workspaces.
-  max(case when f.endpoint like 'POST /v2/calls/%' and s.recency = 1 then b.done_from else f.covered_to end) as covered_to, -- The time up to which every record has been fetched, UTC.
+  coalesce(max(f.watermark), max(case when f.endpoint like 'POST /v2/calls/%' and s.recency = 1 then b.done_from else f.read_at end)) as covered_to, -- The time up to which every record has been fetched, UTC.
   max(s.finished_at) as last_sync_at, -- When the last sync of the resource ended, UTC.
   max(s.status) as last_sync_status, -- done, incomplete, paused or failed.
   max(s.message) as last_sync_message, -- Why it is not done; null if it is.

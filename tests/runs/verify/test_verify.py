@@ -40,14 +40,14 @@ from gong_source.api.transport import Usage
 from gong_source.cli.main import main
 from gong_source.cli.text import status_text, verify_text
 from gong_source.resources.bookkeeping import VERIFICATIONS
-from gong_source.runs.results import REPAIR_HINT, Verification, VerifyResult
+from gong_source.runs.verification import REPAIR_HINT, Verification, VerifyResult
 from gong_source.simulator import Call, Fault, Tenant
 from gong_source.windows import iso, now, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gong_source.runs.results import Progress
+    from gong_source.runs.run import Progress
     from gong_source.settings import GongSettings
     from gong_source.simulator import Simulator
 

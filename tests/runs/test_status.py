@@ -1,0 +1,71 @@
+"""How current a resource is said to be: `status` and the view `freshness` agree, and neither promises too much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from conversations import ALL, public_tenant
+from tenants import days_ago
+
+from gong_source import backfill, status, sync
+from gong_source.resources import RESOURCES
+from gong_source.resources.people import USERS
+from gong_source.simulator import Fault
+from gong_source.windows import iso, utc, whole_second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from gong_source.settings import GongSettings
+    from gong_source.simulator import Simulator
+
+    Serve = Callable[..., Simulator]
+    SettingsFor = Callable[..., GongSettings]
+
+
+def told(settings: GongSettings) -> dict[str, datetime | None]:
+    """Up to when `status` says that each resource is current, to the second; the view has to say the same."""
+    shown = {name: part.current_to for name, part in status(settings=settings).resources.items()}
+    with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:
+        viewed: dict[str, Any] = dict(connection.execute("select resource, covered_to from gong.freshness").fetchall())
+    assert {name: at and utc(at) for name, at in viewed.items()} == {name: shown[name] for name in viewed}
+    return {name: at and whole_second(at) for name, at in shown.items()}
+
+
+def test_missing_scope_of_one_resource_makes_no_other_one_old(serve: Serve, settings_for: SettingsFor) -> None:
+    """Each sync is incomplete, because the key may not list users; all else is as current as ever."""
+    scopes = frozenset(resource.scope for resource in RESOURCES.values()) - {USERS.scope}
+    settings = settings_for(
+        serve(public_tenant(), scopes=scopes), resources=f"{ALL},users", start_date=iso(days_ago(8))
+    )
+    for _ in range(2):
+        assert sync(settings=settings).status == "incomplete"
+
+    current = told(settings)
+    assert current["users"] is None
+    assert all(current[name] for name in ALL.split(","))
+    assert status(settings=settings, max_age_seconds=3600).message == "users: nothing is loaded yet"
+
+
+def test_backfill_alone_makes_nothing_current(serve: Serve, settings_for: SettingsFor) -> None:
+    """Details of some old days say nothing about today."""
+    settings = settings_for(serve(public_tenant()), resources=ALL, start_date=iso(days_ago(8)))
+    backfill(days_ago(6), days_ago(2), settings=settings)
+
+    assert set(told(settings).values()) == {None}
+    sync(settings=settings)
+    assert all(told(settings).values())
+
+
+def test_calls_that_were_not_listed_make_transcripts_no_more_current(serve: Serve, settings_for: SettingsFor) -> None:
+    """What later calls have, nobody has asked for: a sync that could not list the calls changes nothing."""
+    simulator = serve(public_tenant())
+    settings = settings_for(simulator, resources="calls,transcripts", start_date=iso(days_ago(8)))
+    sync(settings=settings)
+    before = told(settings)
+    simulator.faults = [Fault(kind="status", path="/v2/calls", status=400, text="no")]
+
+    assert sync(settings=settings).resources["transcripts"].status == "done"
+    assert told(settings) == before
