@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""Everything that can go wrong, as one tree; and what messages about it share.
 
 GongError
 ├── ConfigurationError       a setting or option cannot be used (also a ValueError)
@@ -22,9 +22,11 @@ GongError
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 
@@ -113,3 +115,14 @@ class WrongTenant(GongError):
 
 class DestinationFailed(GongError):
     """The warehouse cannot be opened, read or written."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of the error's text that says something."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest one that is known, if there is one."""
+    near = difflib.get_close_matches(name, sorted(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.destination.exceptions import DestinationUndefinedEntity, SqlClientNotAvailable
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from gong_source.connection import connect
 from gong_source.errors import MissingScope, QuotaExhausted
 from gong_source.stored.foreign import refuse_foreign_tables
+from gong_source.stored.query import is_missing_table
 from gong_source.stored.tenant import known_tenant
 
 if TYPE_CHECKING:
@@ -57,8 +57,12 @@ def query(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
             statement = sql.format(dataset=client.fully_qualified_dataset_name())
             with client.execute_query(statement, *parameters) as cursor:
                 return [tuple(row) for row in cursor.fetchall()]
-    except (DatabaseUndefinedRelation, DestinationUndefinedEntity, SqlClientNotAvailable):
+    except SqlClientNotAvailable:
         return []
+    except DestinationUndefinedEntity as error:
+        if is_missing_table(error):
+            return []
+        raise
 
 
 def leave_out(resources: Sequence[Resource], error: MissingScope) -> None:

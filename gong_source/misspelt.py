@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 from dlt.common.configuration.providers import EnvironProvider
 
+from gong_source.errors import did_you_mean
 from gong_source.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def warn_of_misspelt(settings: Iterable[str], credentials: Iterable[str]) -> Non
 
 def _warn(name: str, known: set[str], written: str) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, sorted(known), 1)
-        hint = f"; did you mean {near[0] if written.islower() else near[0].upper()}?" if near else ""
+        hint = did_you_mean(name, known) if written.islower() else did_you_mean(name.upper(), map(str.upper, known))
         logger.warning("unknown setting %s, it has no effect%s", written, hint)
 
 

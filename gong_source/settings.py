@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -17,7 +16,7 @@ from dlt.common.configuration.specs import BaseConfiguration, CredentialsConfigu
 from dlt.common.typing import TSecretStrValue  # noqa: TC002 - dlt resolves the annotations at run time
 
 from gong_source.dates import check_zone, parse
-from gong_source.errors import ConfigurationError
+from gong_source.errors import ConfigurationError, did_you_mean, first_line
 from gong_source.misspelt import warn_of_misspelt
 from gong_source.presets import set_presets
 from gong_source.records.privacy import PERSONAL_DATA, Privacy, read_columns
@@ -208,7 +207,7 @@ def _unreadable(error: ConfigurationException) -> ConfigurationError:
     if isinstance(error, ConfigValueCannotBeCoercedException):
         expected = "a whole number" if error.hint is int else "a number"  # of text and lists, dlt takes anything
         return ConfigurationError(f"{error.field_name}: {error.field_value!r} is not {expected}")
-    return ConfigurationError(f"[sources.gong]: {_first_line(error)}")
+    return ConfigurationError(f"[sources.gong]: {first_line(error)}")
 
 
 def _prepare(explicit: dict[str, Any]) -> dict[str, Any]:
@@ -244,16 +243,10 @@ def _is_list(value: Any) -> bool:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}? Choose" if near else "choose"
-    return f"{name!r} is unknown; {hint} {', '.join(known)}, or all"
+    return f"{name!r} is unknown; choose {', '.join(known)}, or all{did_you_mean(name, known)}"
 
 
 def _environment_names(missing: ConfigFieldMissingException) -> set[str]:
     return {
         "__".join([*SECTIONS, "credentials", name]).upper() for name in missing.fields if name.startswith("access_key")
     } or {"SOURCES__GONG__CREDENTIALS__ACCESS_KEY", "SOURCES__GONG__CREDENTIALS__ACCESS_KEY_SECRET"}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

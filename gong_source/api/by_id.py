@@ -40,7 +40,7 @@ _FASTEST_USEFUL_RATE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[Part]):
+class CallsAnswer(Generic[Part]):
     """What Gong answered for some calls, and what that took; `asked_at` is UTC."""
 
     ids: Sequence[str]
@@ -83,15 +83,15 @@ class FetchByIds(Generic[Part]):
         self._most_ids = MOST_IDS
         self._failed_in_a_row = 0
         self._waiting: deque[Sequence[str]] = deque(_pieces(ids, MOST_IDS))
-        self._running: deque[tuple[Sequence[str], Future[Answer[Part]]]] = deque()
-        self._put_back: Answer[Part] | None = None
+        self._running: deque[tuple[Sequence[str], Future[CallsAnswer[Part]]]] = deque()
+        self._put_back: CallsAnswer[Part] | None = None
         self._lock = threading.Lock()  # for what has to be sent and what has been
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="gong-fetch")
 
-    def __iter__(self) -> Iterator[Answer[Part]]:
+    def __iter__(self) -> Iterator[CallsAnswer[Part]]:
         return self
 
-    def __next__(self) -> Answer[Part]:
+    def __next__(self) -> CallsAnswer[Part]:
         if self._put_back is not None:
             returned, self._put_back = self._put_back, None
             return returned
@@ -121,7 +121,7 @@ class FetchByIds(Generic[Part]):
             for ids, error in self.failures
         ]
 
-    def put_back(self, answer: Answer[Part]) -> None:
+    def put_back(self, answer: CallsAnswer[Part]) -> None:
         """Makes `answer` the next one to be handed out again."""
         self._put_back = answer
 
@@ -187,14 +187,14 @@ class FetchByIds(Generic[Part]):
         """Puts the calls of a failed request first in line, in pieces."""
         self._waiting.extendleft(reversed(list(_pieces(ids, size))))
 
-    def _fetch(self, ids: Sequence[str]) -> Answer[Part]:
+    def _fetch(self, ids: Sequence[str]) -> CallsAnswer[Part]:
         """Runs in a worker thread."""
         transport, asked_at = self.client.transport, now_exactly()
         before = replace(transport.used_by_this_thread())
         pages = with_restarts(lambda: list(self.client.pages(self.endpoint, ids, quick=self._quick)))
         part = self._convert(ids, pages)
         used = transport.used_by_this_thread()
-        return Answer(
+        return CallsAnswer(
             ids,
             asked_at,
             part,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from gong_source.errors import did_you_mean
 from gong_source.version import __version__
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Parser(argparse.ArgumentParser):
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction) and "invalid choice: " in message:  # noqa: SLF001
                 name = message.split("invalid choice: ")[1].split("'")[1]
-                message = f"unknown command {name!r}{_near(name, list(action.choices)) or ': see gong-source --help'}"
+                hint = did_you_mean(name, action.choices) or ": see gong-source --help"
+                message = f"unknown command {name!r}{hint}"
         super().error(message)
 
 
@@ -58,7 +59,7 @@ def parse_arguments(parser: Parser, arguments: Sequence[str]) -> argparse.Namesp
     if unknown:
         command: Parser = parsed.parser
         known = [name for action in command._actions for name in action.option_strings]  # noqa: SLF001 - of our own class
-        command.error(f"unrecognized arguments: {' '.join(unknown)}{_near(unknown[0].split('=')[0], known)}")
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(unknown[0].split('=')[0], known)}")
     _refuse_without_effect(parsed)
     return parsed
 
@@ -68,11 +69,6 @@ def _refuse_without_effect(parsed: argparse.Namespace) -> None:
         parsed.parser.error("--accept-deletions needs --repair: without it, nothing is marked")
     if parsed.command == "backfill" and parsed.plan and (parsed.publish or parsed.max_requests):
         parsed.parser.error("--plan loads nothing: leave out --publish and --max-requests")
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def build_parser(*, simulate: bool = True) -> Parser:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-    from gong_source.api.by_id import Answer, FetchByIds
+    from gong_source.api.by_id import CallsAnswer, FetchByIds
     from gong_source.packages.content_rows import ContentRows
     from gong_source.records.answers import Content
     from gong_source.resources.declare import Resource, Table
@@ -51,7 +51,7 @@ class CallPackage:
         """The package's tables as dlt items."""
         load_id = current_load_id()
         self.rows.hide(self.members, self.hidden)
-        taken: list[Answer[list[Content]]] = []
+        taken: list[CallsAnswer[list[Content]]] = []
         for answer in self._until_full():
             self.answers.client.tenant.confirm()
             taken.append(replace(answer, part=[]))
@@ -73,7 +73,7 @@ class CallPackage:
         yield from (rows_of(other, [], load_id) for other in self.empty_tables if is_new(other))
         pa.default_memory_pool().release_unused()  # the database needs memory next
 
-    def _until_full(self) -> Iterator[Answer[list[Content]]]:
+    def _until_full(self) -> Iterator[CallsAnswer[list[Content]]]:
         began, size = self.clock(), 0
         for answer in self.answers:
             yield answer
@@ -87,7 +87,7 @@ class CallPackage:
         for name, rows in self.rows.take_out(least_bytes):
             yield item_of(self.members[0], name, rows, load_id)
 
-    def _ledger_rows(self, answers: Sequence[Answer[list[Content]]]) -> list[Row]:
+    def _ledger_rows(self, answers: Sequence[CallsAnswer[list[Content]]]) -> list[Row]:
         """The row of the ledger for each member. The first has the requests, so that they are counted once."""
         if not answers:
             return []

@@ -6,7 +6,6 @@ hash nor a file in dlt's working folder.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import hmac
 import json
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gong_source.errors import ConfigurationError
+from gong_source.errors import ConfigurationError, did_you_mean
 from gong_source.records.rows import ParsedRecords, may_be_inexact
 from gong_source.resources import RESOURCES, TABLES
 from gong_source.resources.calls import CALLS
@@ -141,11 +140,11 @@ def _read_column(written: str) -> tuple[str, str]:
         raise _refusal(written, "write table.column, for example call_participants.email_address")
     tables = {table.name: table for table in TABLES}
     if table_name not in tables:
-        raise _refusal(written, f"there is no table {table_name!r}{_near(table_name, tables)}")
+        raise _refusal(written, f"there is no table {table_name!r}{did_you_mean(table_name, tables)}")
     table = tables[table_name]
     columns = {column.name: column for column in table.columns}
     if name not in columns:
-        raise _refusal(written, f"{table_name} has no column {name!r}{_near(name, columns)}")
+        raise _refusal(written, f"{table_name} has no column {name!r}{did_you_mean(name, columns)}")
     for resource in RESOURCES.values():
         if resource.history is not None and table is resource.history.table and name in resource.history.watched:
             source = f"{resource.table.name}.{name}"
@@ -161,11 +160,6 @@ def _read_column(written: str) -> tuple[str, str]:
 
 def _refusal(written: str, why: str) -> ConfigurationError:
     return ConfigurationError(f"exclude_columns: {written}: {why}")
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _fields(table: Table, column: Column) -> list[str]:
@@ -209,7 +203,7 @@ def _null_columns(excluded: frozenset[tuple[str, str]], table_name: str) -> froz
 
 
 def _picked(path: str) -> list[str]:
-    """The fields that a value is found by which is picked from a list: the value in all elements, and the name."""
+    """For a path like `stats[name=X].value`, the fields that it reads: `stats[].value` and `stats[].name`."""
     if not (pick := _PICK.search(path)):
         return []
     return [f"{path[: pick.start()]}[]{path[pick.end() :]}", f"{path[: pick.start()]}[].{pick[1]}"]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gong_source.api import endpoints
-from gong_source.resources.declare import Column, Instants, Resource, Table
+from gong_source.resources.declare import EXTRA, Column, Instants, Resource, Table
 
 _TABLE = Table(
     "calls",
@@ -37,9 +37,7 @@ _TABLE = Table(
             "The time that Gong compares with a range of time, UTC: scheduled or started. For a call that shows"
             " neither, the start of the window in which Gong listed the call.",
         ),
-        Column(
-            "extra", "text", "JSON object of the fields and values that have no column here; null if there are none."
-        ),
+        EXTRA,
         Column(
             "deleted_at",
             "timestamp",

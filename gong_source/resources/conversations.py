@@ -1,10 +1,7 @@
 """Columns that the tables of whole conversations share: headers with one row for each call, and their child tables."""
 
-from gong_source.resources.declare import TOMBSTONE, Column, Rows, Table
+from gong_source.resources.declare import EXTRA, TOMBSTONE, Column, Rows, Table
 
-EXTRA = Column(
-    "extra", "text", "JSON object of the fields and values that have no column here; null if there are none."
-)
 _CALL_ID = "Gong's id of the call; its row is in the table calls."
 _CALL_TIME = Column("call_time", "timestamp", "The call time of the call when Gong was asked for it, UTC.")
 _ASKED = (

@@ -43,6 +43,11 @@ class Column:
         return "text" if self.type in {"json", "pairs"} else self.type
 
 
+EXTRA = Column(
+    "extra", "text", "JSON object of the fields and values that have no column here; null if there are none."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A list inside a record, whose elements are rows of a child table.

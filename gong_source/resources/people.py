@@ -1,11 +1,7 @@
 """Users and workspaces. Gong always lists all of them."""
 
 from gong_source.api import endpoints
-from gong_source.resources.declare import Column, History, Resource, Table, Whole
-
-_EXTRA = Column(
-    "extra", "text", "JSON object of the fields and values that have no column here; null if there are none."
-)
+from gong_source.resources.declare import EXTRA, Column, History, Resource, Table, Whole
 
 _USERS = Table(
     "users",
@@ -79,7 +75,7 @@ _USERS = Table(
             "JSON. Gong sends this field but does not document it; it is null in all known answers.",
             "conferencingProviders",
         ),
-        _EXTRA,
+        EXTRA,
         Column("deleted_at", "timestamp", "When a run found that Gong no longer lists the user, UTC; else null."),
     ),
 )
@@ -127,7 +123,7 @@ WORKSPACES = Resource(
             Column("id", "text", "Gong's id of the workspace: up to 20 digits, kept as text.", "id"),
             Column("name", "text", "Name of the workspace.", "name"),
             Column("description", "text", "Description of the workspace.", "description"),
-            _EXTRA,
+            EXTRA,
             Column(
                 "deleted_at", "timestamp", "When a run found that Gong no longer lists the workspace, UTC; else null."
             ),

@@ -58,8 +58,7 @@ def backfill(
     settings = settings or resolve_settings()
     asked, resources = _asked(start, end), _with_past(settings)
     with open_run(target or Target(), settings, control, command="backfill") as run:
-        result = LoadResult("backfill", notes=run.notes)
-        run.results.append(result)
+        result = run.result = LoadResult("backfill", notes=run.notes)
         for members in sharing(resources):
             if all(name in result.resources and result.resources[name].status == "failed" for name in _names(members)):
                 continue

@@ -59,7 +59,7 @@ _QUERIES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """The answer to one question about the demo's data: column names and rows."""
 
     question: str
@@ -75,7 +75,7 @@ class DemoResult:
     first: LoadResult
     second: LoadResult
     verification: VerifyResult
-    answers: Sequence[Answer]
+    answers: Sequence[QueryResult]
 
     @property
     def status(self) -> Status:
@@ -155,12 +155,12 @@ def _recent(tenant: Tenant, end: datetime) -> list[str]:
     return [call_id for _, call_id in found[-_RENAMED:]]
 
 
-def _answers(file: Path) -> list[Answer]:
+def _answers(file: Path) -> list[QueryResult]:
     answers = []
     with duckdb.connect(str(file), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for question, sql in _QUERIES:
             found = connection.execute(sql)
             names = [column[0] for column in found.description or []]
-            answers.append(Answer(question, names, found.fetchall()))
+            answers.append(QueryResult(question, names, found.fetchall()))
     return answers

@@ -34,16 +34,6 @@ _COPIES = (
     "Copies: published copies (--publish) until they are published again, backups of the database, exports, and the"
     " working folders and staging tables of dlt pipelines of your own."
 )
-# What a destination keeps of deleted rows.
-_HISTORY = {
-    "duckdb": "The DuckDB file and its log may hold the bytes of deleted rows until their place is used again.",
-    "ducklake": (
-        "Snapshots of the DuckLake and their files: expire the snapshots and clean up the files"
-        " (ducklake_expire_snapshots, ducklake_cleanup_old_files), for deleted rows also ducklake_rewrite_data_files."
-    ),
-    "postgres": "Postgres keeps the bytes of deleted rows until VACUUM, and in its archived log.",
-    "bigquery": "BigQuery keeps the history of its tables for up to 7 days of time travel and 7 days of fail-safe.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +135,7 @@ def _erase(warehouse: Warehouse, person: _Person, settings: GongSettings, target
                 tables=erase_calls(warehouse, ids),
                 users=_users_like(warehouse, person),
                 notes=_limits(person) + _unseen(warehouse),
-                remains=[_COMES_BACK, _COPIES, _HISTORY[target.destination]] if ids else [],
+                remains=[_COMES_BACK, _COPIES, warehouse.destination.keeps] if ids else [],
             )
     except BaseException as error:
         failure = error

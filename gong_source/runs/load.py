@@ -9,28 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gong_source.api.fetch import Fetch, FetchedWindow
-from gong_source.errors import (
-    ConfigurationError,
-    QuotaExhausted,
-    RecordError,
-    RequestFailed,
-    RunStopped,
-)
 from gong_source.packages.content_rows import describe_losses
-from gong_source.packages.snapshot_package import SnapshotPackage, is_due, read_snapshot
-from gong_source.packages.sources import chunk_source, snapshot_source
+from gong_source.packages.sources import chunk_source
 from gong_source.packages.window_content import WindowContent, fetch_windows
 from gong_source.packages.window_package import WindowPackage, rule_known
 from gong_source.records.batch import Batch, Converter
 from gong_source.resources.bookkeeping import ARRIVALS, RUNS, VERIFICATIONS
 from gong_source.runs.progress import ProgressReporter
-from gong_source.runs.results import ResourceResult
 from gong_source.stored.deletions import refusal
 from gong_source.stored.query import placeholders
 from gong_source.warehouse.arrivals import record_arrivals
-from gong_source.warehouse.ledger import last_snapshot
 from gong_source.warehouse.mark_and_remove import apply_policy
-from gong_source.windows import Window, hours_after
+from gong_source.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +28,7 @@ if TYPE_CHECKING:
 
     from gong_source.packages.content_rows import ContentRows
     from gong_source.resources.declare import Resource
+    from gong_source.runs.results import ResourceResult
     from gong_source.runs.run import Run
     from gong_source.warehouse.warehouse import Warehouse
 
@@ -49,10 +40,10 @@ if TYPE_CHECKING:
 # little memory.
 _RECORDS_PER_CHUNK = 110_000
 _BYTES_PER_CHUNK = 36_000_000
-_SECONDS_PER_CHUNK = 120.0
-# A chunk with many tables costs seconds on BigQuery.
-_CALLS_PER_CHUNK = 20_000
-_BYTES_PER_CHUNK_WITH_CONTENT = 300_000_000
+SECONDS_PER_CHUNK = 120.0
+# With content, a chunk has many tables and costs seconds on BigQuery. A large one is soon fetched again after a crash.
+CALLS_WITH_CONTENT = 20_000
+BYTES_WITH_CONTENT = 300_000_000
 # The first load makes these tables too, so that queries and views can rely on them.
 BEGUN_EMPTY = (ARRIVALS, RUNS, VERIFICATIONS)
 
@@ -106,11 +97,11 @@ def load_windows(
     fetch = fetch_windows(_SelectedFetch, run.client, converter, result.ranges)
     fetch.load_if = load_if
     try:
-        load_ids = _load_chunks(run, result, fetch, _Terms(converter, mode, watermark, covered, contents))
+        load_ids = _load_chunks(run, result, fetch, _Terms(converter, mode, covered, contents), watermark)
     finally:
         fetch.close()
     record_arrivals(warehouse, resource, load_ids)
-    result.changed = _rows_changed(warehouse, resource, load_ids)
+    result.changed = rows_changed(warehouse, resource, load_ids)
     for part in contents.values():
         part.take_refusal()
     _set_status(fetch, result)
@@ -122,22 +113,23 @@ class _Terms:
 
     converter: Converter
     mode: str
-    watermark: datetime | None
     covered: Sequence[Window]
     contents: Mapping[Resource, ResourceResult]
 
 
-def _load_chunks(run: Run, result: ResourceResult, fetch: _SelectedFetch, terms: _Terms) -> list[str]:
+def _load_chunks(
+    run: Run, result: ResourceResult, fetch: _SelectedFetch, terms: _Terms, watermark: datetime | None
+) -> list[str]:
     """Loads the fetch to its end and returns the load ids; counts each chunk in `result` once it is loaded."""
     report = fetch.on_skipped = _reporter(run, result, fetch)
-    start = terms.watermark if terms.watermark is not None else result.ranges[0].start
-    result.watermark = None if terms.watermark is None else run.ledger(terms.converter.resource).watermark
+    start = watermark if watermark is not None else result.ranges[0].start
+    result.watermark = None if watermark is None else run.ledger(terms.converter.resource).watermark
     load_ids: list[str] = []
     while (fetched := next(fetch, None)) is not None:
         fetch.put_back(fetched)
-        package = _package(run, fetch, terms, report)
+        package = _package(run, fetch, terms, watermark, report)
         load_ids += run.warehouse.load(chunk_source(package, start))
-        result.watermark = terms.watermark = package.watermark
+        result.watermark = watermark = package.watermark
         if package.gone.rows:
             apply_policy(run.warehouse, package.resource, run.settings.deleted_calls)
         _count(result, package)
@@ -147,7 +139,9 @@ def _load_chunks(run: Run, result: ResourceResult, fetch: _SelectedFetch, terms:
     return load_ids
 
 
-def _package(run: Run, fetch: _SelectedFetch, terms: _Terms, report: Report) -> WindowPackage:
+def _package(
+    run: Run, fetch: _SelectedFetch, terms: _Terms, watermark: datetime | None, report: Report
+) -> WindowPackage:
     """The next chunk of a fetch."""
     query, settings, members = run.warehouse.query, run.settings, terms.converter.members
     ledger, share = run.ledger(terms.converter.resource), settings.max_deleted_share
@@ -155,16 +149,16 @@ def _package(run: Run, fetch: _SelectedFetch, terms: _Terms, report: Report) -> 
         fetch,
         terms.converter,
         mode=terms.mode,
-        watermark=terms.watermark,
+        watermark=watermark,
         covered=[*ledger.covered, *terms.covered],
         empty_tables=BEGUN_EMPTY,
         content=WindowContent(members, query, share, settings.privacy) if members else None,
         query=query,
         compared=[] if terms.mode == "repair" else ledger.comparable,  # a repair compares by itself
         max_deleted_share=share,
-        max_records=_CALLS_PER_CHUNK if members else _RECORDS_PER_CHUNK,
-        max_bytes=_BYTES_PER_CHUNK_WITH_CONTENT if members else _BYTES_PER_CHUNK,
-        max_seconds=_SECONDS_PER_CHUNK,
+        max_records=CALLS_WITH_CONTENT if members else _RECORDS_PER_CHUNK,
+        max_bytes=BYTES_WITH_CONTENT if members else _BYTES_PER_CHUNK,
+        max_seconds=SECONDS_PER_CHUNK,
         on_window=report,
     )
 
@@ -207,7 +201,7 @@ def _reporter(run: Run, result: ResourceResult, fetch: _SelectedFetch) -> Report
     return report
 
 
-def _rows_changed(warehouse: Warehouse, resource: Resource, load_ids: Sequence[str]) -> int:
+def rows_changed(warehouse: Warehouse, resource: Resource, load_ids: Sequence[str]) -> int:
     """How many rows are new or different since these loads."""
     if not load_ids:
         return 0
@@ -225,36 +219,3 @@ def _set_status(fetch: _SelectedFetch, result: ResourceResult) -> None:
         result.status = "failed" if not result.windows and fetch.load_if is None else "incomplete"
         result.message = f"{failed} of {all_windows} windows could not be loaded. The first: {result.failures[0]}"
     result.take_refusal()
-
-
-def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
-    """Reads `resource` whole and loads it, unless the last snapshot is recent enough.
-
-    Raises only what loading raises.
-    """
-    result = ResourceResult(resource.name)
-    hours = run.settings.snapshot_hours
-    last = last_snapshot(run.warehouse, resource)
-    if last is not None and not is_due(last, hours):
-        result.not_due_until = hours_after(last, hours)
-        return result
-    try:
-        snapshot = read_snapshot(run.client, resource, run.settings.privacy)
-    except (ConfigurationError, RequestFailed, QuotaExhausted, RunStopped, RecordError) as cause:
-        result.end_with(cause)
-        return result
-    share = run.settings.max_deleted_share
-    package = SnapshotPackage(snapshot, run.warehouse.query, "sync", share, BEGUN_EMPTY)
-    load_ids = run.warehouse.load(snapshot_source(package))
-    result.changed = _rows_changed(run.warehouse, resource, load_ids)
-    result.received, result.unmapped = len(snapshot.ids), snapshot.unmapped
-    result.marked_deleted = package.marked_deleted
-    if not snapshot.settled:
-        run.note(
-            f"Gong counts {resource.count(snapshot.total or 0)} and lists {len(snapshot.ids):,}: it still processes"
-            " some, so none is marked as deleted"
-        )
-    if package.refused:
-        result.refusal = refusal(resource, package.gone, package.stored)
-        result.take_refusal()
-    return result

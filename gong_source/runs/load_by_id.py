@@ -11,7 +11,7 @@ from gong_source.packages.content_rows import ContentRows
 from gong_source.packages.sources import answers_source, hidden_source
 from gong_source.records.answers import fetch_answers
 from gong_source.resources import RESOURCES
-from gong_source.runs.load import BEGUN_EMPTY, count_content
+from gong_source.runs.load import BEGUN_EMPTY, BYTES_WITH_CONTENT, CALLS_WITH_CONTENT, SECONDS_PER_CHUNK, count_content
 from gong_source.runs.progress import ProgressReporter
 from gong_source.runs.results import ResourceResult
 from gong_source.stored.due import CallFilter, due_calls, hidden_calls
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
     from gong_source.runs.run import Run
     from gong_source.stored.due import DueCall
     from gong_source.windows import Window
-
-# A chunk costs seconds on BigQuery, with its many tables; a large one is soon fetched again after a crash.
-_CALLS_PER_CHUNK = 20_000
-_BYTES_PER_CHUNK = 300_000_000
-_SECONDS_PER_CHUNK = 120.0
 
 
 def sharing(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
@@ -143,9 +138,9 @@ def _load_chunks(
             terms.mode,
             found_private=terms.found_private,
             empty_tables=BEGUN_EMPTY,
-            max_calls=_CALLS_PER_CHUNK,
-            max_bytes=_BYTES_PER_CHUNK,
-            max_seconds=_SECONDS_PER_CHUNK,
+            max_calls=CALLS_WITH_CONTENT,
+            max_bytes=BYTES_WITH_CONTENT,
+            max_seconds=SECONDS_PER_CHUNK,
             on_answer=lambda package, before=asked: report(before + package.asked),  # type: ignore[misc]
         )
         run.warehouse.load(answers_source(package))

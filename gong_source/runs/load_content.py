@@ -28,9 +28,9 @@ RECENT_DAYS = 30.0
 class WindowLoad:
     """The load of `ranges` of a windowed resource, with the content of the chosen resources that read the same list.
 
-    Content is read where most calls are not stored yet or due; with `refresh`, everywhere. Long ago comes last: the
-    last 30 days are loaded by `recent`, and what is older and has content by `older`. Both return the results by the
-    name of the resource, and raise what `load_windows` raises. `watermark` is as there.
+    Content is read where most calls are not stored yet or due; with `refresh`, everywhere. `recent` loads the
+    windows without content, and the last 30 days of those with content; `older` loads the rest. Both return the results
+    by the name of the resource, and raise what `load_windows` raises. `watermark` is as there.
     """
 
     def __init__(

@@ -71,8 +71,8 @@ class Control:
     """How a caller follows, bounds and ends a run.
 
     Setting `stopped` ends the run early, and `max_requests` ends it after that many requests. In both cases the run
-    loads what it has fetched. A callback that opens a DuckDB file of the run by itself may have to try again: the run
-    keeps it open for a tenth of a second after each use.
+    loads what it has fetched. The run keeps its DuckDB file open for 0.1 seconds after each use: a callback that opens
+    this file by itself has to try again.
     """
 
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -81,11 +81,11 @@ class Control:
     on_note: Callable[[str], None] = lambda note: None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
     """An open run: the only writer of its dataset. `notes` are the remarks for its result so far.
 
-    The command puts its result into `results` as soon as it has one.
+    The command sets `result` as soon as it has one.
     """
 
     warehouse: Warehouse
@@ -94,7 +94,7 @@ class Run:
     control: Control
     ledgers: dict[str, Ledger]
     notes: list[str]
-    results: list[LoadResult | VerifyResult] = field(default_factory=list)
+    result: LoadResult | VerifyResult | None = None
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -151,8 +151,8 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
             client.transport.close()
             # A refused run changes nothing, and a warehouse that has failed cannot be written to.
             if run is not None and not isinstance(failure, WrongTenant | DestinationFailed):
-                end = describe_end(run.results[-1] if run.results else None, failure)
-                verified = getattr(run.results[-1], "verification", None) if run.results else None
+                end = describe_end(run.result, failure)
+                verified = getattr(run.result, "verification", None)
                 sent = client.transport.usage.requests + (verified.requests if verified else 0)
                 host = host_of(client.transport.base_url)
                 record_run(warehouse, settings.chosen, command, started_at, requests=sent, tenant=host, **end)

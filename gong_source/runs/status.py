@@ -54,8 +54,8 @@ class ResourceStatus:
     covered, or of its last snapshot, and `age_seconds` how long ago that was. `lookback` is what the next sync fetches
     again. `verified` is the last verification, `arrivals` says how late records arrived lately. `lacks` says how many
     calls have nothing yet of a resource that is requested by call id, and `found_later` how long after the call Gong
-    had what it did not have at first; `current_to` is then when a sync last asked for
-    all calls that were due.
+    had what it did not have at first. Of such a resource, `current_to` is when the last sync began that asked for all
+    calls that were due.
     """
 
     name: str

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from gong_source.api.plan import RECORDS_PER_PAGE
 from gong_source.errors import ConfigurationError
-from gong_source.runs.load import load_snapshot
 from gong_source.runs.load_by_id import hide_private, load_due, sharing
 from gong_source.runs.load_content import RECENT_DAYS, WindowLoad
+from gong_source.runs.load_snapshot import load_snapshot
 from gong_source.runs.results import LoadResult, add_results
 from gong_source.runs.run import open_run
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
@@ -45,8 +45,7 @@ def sync(
     settings = settings or resolve_settings()
     with open_run(target or Target(), settings, control, command="sync") as run:
         moment = now()
-        result = LoadResult("sync", notes=run.notes)
-        run.results.append(result)
+        result = run.result = LoadResult("sync", notes=run.notes)
         loads = [_sync_listed(run, result, resource, moment) for resource in settings.chosen]
         recent = days_before(moment, RECENT_DAYS)
         hide_private(run)
@@ -61,7 +60,7 @@ def sync(
 
 
 def _sync_listed(run: Run, result: LoadResult, resource: Resource, moment: datetime) -> WindowLoad | None:
-    """Loads a resource that Gong lists, of what has content the last days; returns the load of the rest."""
+    """Loads a resource that Gong lists. Of calls with content, only the last days: the load returned does the rest."""
     if resource.by_id or _is_over(result):
         return None
     if not resource.windowed:

@@ -224,7 +224,7 @@ def share_due(
 ) -> float:
     """The share of the calls in a window that are due at `moment`, from 0 to 1.
 
-    In the part of it that is not `covered` yet, as many calls are expected as in the rest.
+    Time that is not `covered` yet counts as wholly due, by its share of the window.
     """
     new = sum(part.seconds for part in subtract([window], covered)) / window.seconds
     if new > MOST_ARE_DUE:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +20,13 @@ Row = dict[str, Any]
 Query = Callable[..., list[tuple[Any, ...]]]
 
 _IDS_PER_STATEMENT = 2000
+# A lake's own tables. They are not the dataset's, so an error about them does not mean that a table is not there yet.
+_OF_A_LAKE = re.compile("ducklake_inlined_data|__ducklake_metadata")
+
+
+def is_missing_table(error: BaseException) -> bool:
+    """Whether an error of dlt says that the dataset, or a table of it, is missing."""
+    return isinstance(error, DestinationUndefinedEntity) and not _OF_A_LAKE.search(str(error))
 
 
 def rows_where(query: Query, table: Table, condition: str, *parameters: Any) -> list[Row]:

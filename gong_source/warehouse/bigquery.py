@@ -211,6 +211,7 @@ DESTINATION = Destination(
     drivers=("google.cloud.bigquery",),
     setting="{}=<the service account's JSON>, or GOOGLE_APPLICATION_CREDENTIALS=<its file>",
     # By attribute: by name, dlt would first look into a module called like the current folder.
+    keeps="BigQuery keeps the history of its tables for up to 7 days of time travel and 7 days of fail-safe.",
     build=lambda _write: dlt.destinations.bigquery(),
     place=_place,
     lock=lease,

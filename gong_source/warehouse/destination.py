@@ -26,18 +26,19 @@ class Destination:
     """One destination.
 
     `drivers` are the modules that it needs. `setting` is the shortest way to configure it, where `{}` stands for the
-    name of its credentials in the environment. `build(write)` is the dlt destination; without `write` it only reads.
-    `place` says where its data lies, without secrets, and raises `ConfigurationError` for a place that cannot be used.
-    `check` raises if the place cannot hold the dataset. `lock` keeps other machines out. `lock_file` is the lock file
-    against runs on the same machine; None: one in the working folder. `adapt` adds hints to a source before it is
-    loaded. `finish` adds what dlt does not create after a load: descriptions, indexes, views. `hint` is what to try
-    after an error with this text. `holder` says where else the database is open, None if the error is another
-    one.
+    name of its credentials in the environment. `keeps` says what remains of deleted rows. `build(write)` is the dlt
+    destination; without `write` it only reads. `place` says where its data lies, without secrets, and raises
+    `ConfigurationError` for a place that cannot be used. `check` raises if the place cannot hold the dataset. `lock`
+    keeps other machines out. `lock_file` is the lock file against runs on the same machine; None: one in the working
+    folder. `adapt` adds hints to a source before it is loaded. `finish` adds what dlt does not create after a load:
+    descriptions, indexes, views. `hint` is what to try after an error with this text. `holder` says where else the
+    database is open, None if the error is another one.
     """
 
     name: str
     drivers: tuple[str, ...]
     setting: str
+    keeps: str
     build: Callable[[bool], Any]
     place: Callable[[Any], str]
     lock: Lock

@@ -272,6 +272,7 @@ DESTINATION = Destination(
     "duckdb",
     drivers=("duckdb",),
     setting="{}=<path of the file>",
+    keeps="The DuckDB file and its log may hold the bytes of deleted rows until their place is used again.",
     build=_build,
     place=_place,
     lock=_no_lock,

@@ -157,6 +157,10 @@ DESTINATION = Destination(
     "ducklake",
     drivers=("duckdb", "psycopg2"),
     setting=("{0}__CATALOG=postgresql://user:password@host/database and {0}__STORAGE__BUCKET_URL=<folder or bucket>"),
+    keeps=(
+        "Snapshots of the DuckLake and their files: expire the snapshots and clean up the files"
+        " (ducklake_expire_snapshots, ducklake_cleanup_old_files), for deleted rows also ducklake_rewrite_data_files."
+    ),
     build=lambda _write: DuckLake(),
     place=_place,
     lock=_lock,

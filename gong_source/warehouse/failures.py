@@ -6,11 +6,11 @@ import errno
 import re
 from typing import TYPE_CHECKING
 
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from gong_source.errors import DestinationFailed, GongError
+from gong_source.errors import DestinationFailed, GongError, first_line
+from gong_source.stored.query import is_missing_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # DuckDB names the address of a lake's catalog with all that is in it.
 _PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s@]*@")
-# DuckLake's own tables. They are not the dataset's, so an error about them does not mean that a table is not there yet.
-_OF_THE_LAKE = re.compile("ducklake_inlined_data|__ducklake_metadata")
 # What the operating system says of a disk or a folder; a database and its driver have errors of their own.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
 _TABLE_GONE = (
@@ -65,15 +63,10 @@ def raise_interrupt(error: Exception) -> None:
             raise cause from None
 
 
-def is_missing_table(error: BaseException) -> bool:
-    """Whether an error of dlt says that the dataset, or a table of it, is missing."""
-    return isinstance(error, DestinationUndefinedEntity) and not _OF_THE_LAKE.search(str(error))
-
-
 def last_cause(error: Exception) -> str:
     """The type and the first line of the innermost cause, without passwords."""
     cause = innermost(error)
-    text = _PASSWORD.sub(r"\1:***@", _first_line(cause))
+    text = _PASSWORD.sub(r"\1:***@", first_line(cause))
     return f"{type(cause).__name__}: {text}"
 
 
@@ -89,7 +82,3 @@ def _causes(error: BaseException) -> Sequence[BaseException]:
         causes.append(current)
         current = current.__cause__ or getattr(current, "exception", None) or current.__context__
     return causes
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")

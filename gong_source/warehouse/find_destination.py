@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import re
 from importlib import import_module
@@ -14,7 +13,7 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.storages.configuration import WithLocalFiles
 
-from gong_source.errors import ConfigurationError
+from gong_source.errors import ConfigurationError, did_you_mean, first_line
 
 if TYPE_CHECKING:
     from gong_source.warehouse.destination import Destination
@@ -26,9 +25,7 @@ NAMES = ("duckdb", "ducklake", "postgres", "bigquery")
 def find_destination(name: str) -> Destination:
     """The destination of that name; raises `ConfigurationError` if there is none, or its drivers are missing."""
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, 1)
-        hint = f"did you mean {near[0]}? Choose" if near else "choose"
-        raise ConfigurationError(f"unknown destination {name!r}; {hint} {', '.join(NAMES)}")
+        raise ConfigurationError(f"unknown destination {name!r}; choose {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
     try:
         destination: Destination = import_module(f"gong_source.warehouse.{name}").DESTINATION
         complete = all(map(_importable, destination.drivers))
@@ -75,7 +72,7 @@ def _configuration(destination: Destination, dataset: str, pipeline_name: str) -
             spec.pipeline_name, spec.local_dir = pipeline_name, str(Path.cwd())
         return dlt_destination.configuration(spec)
     except MissingDependencyException as error:
-        raise ConfigurationError(f"destination {destination.name}: {_first_line(error)}") from None
+        raise ConfigurationError(f"destination {destination.name}: {first_line(error)}") from None
     except ConfigFieldMissingException as missing:
         names = ", ".join(f"{credentials}__{name.upper()}" for name in missing.fields if name != "credentials")
         raise ConfigurationError(
@@ -84,10 +81,6 @@ def _configuration(destination: Destination, dataset: str, pipeline_name: str) -
         ) from None
     except (ConfigurationException, DestinationException, RuntimeError) as error:  # RuntimeError: for `:pipeline:`
         raise ConfigurationError(
-            f"destination {destination.name} is not configured: {_first_line(error)} Set {setting}, or write it to"
+            f"destination {destination.name} is not configured: {first_line(error)} Set {setting}, or write it to"
             " .dlt/secrets.toml"
         ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")

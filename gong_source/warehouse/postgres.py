@@ -130,6 +130,7 @@ DESTINATION = Destination(
     "postgres",
     drivers=("psycopg2", "adbc_driver_manager", "adbc_driver_postgresql"),
     setting="{}=postgresql://user:password@host:5432/database",
+    keeps="Postgres keeps the bytes of deleted rows until VACUUM, and in its archived log.",
     build=lambda _write: Postgres(destination_name="postgres"),
     place=lambda config: str(config.data_location()),
     lock=_lock,

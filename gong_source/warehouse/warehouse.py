@@ -19,7 +19,8 @@ from gong_source.errors import ConfigurationError
 from gong_source.presets import set_presets
 from gong_source.resources import TABLES
 from gong_source.stored.foreign import refuse_foreign_tables
-from gong_source.warehouse.failures import explain, is_missing_table, last_cause, raise_interrupt
+from gong_source.stored.query import is_missing_table
+from gong_source.warehouse.failures import explain, last_cause, raise_interrupt
 from gong_source.warehouse.find_destination import check_target
 from gong_source.warehouse.kept_open import KeptOpen
 from gong_source.warehouse.lock import file_lock

@@ -240,7 +240,7 @@ def test_check_sends_one_request_for_each_resource_and_says_what_the_key_sees(
         (["sync"], {"SOURCES__GONG__REQUESTS_PER_SECOND": "0"}, "requests_per_second"),
         (["backfill", "--from", "2026-02-01", "--to", "2026-01-01"], {}, "must lie before --to"),
         (["backfill", "--from", "x"], {}, "--from: 'x' is not a date"),
-        (["sync", "--resources", "calls,user"], {}, "resources: 'user' is unknown; did you mean users?"),
+        (["sync", "--resources", "calls,user"], {}, "transcripts, or all; did you mean users?"),
         (["sync", "--resources", "all,calls"], {}, "resources: all stands alone"),
         (["sync"], {"SOURCES__GONG__RESOURCES": "[]"}, "resources: the list is empty"),
         (["sync"], {"SOURCES__GONG__SNAPSHOT_HOURS": "-1"}, "snapshot_hours: -1 must lie between 0"),

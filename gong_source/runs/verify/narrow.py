@@ -85,7 +85,7 @@ class Counted:
 
 
 @dataclass(slots=True)
-class Counter:
+class WindowCounter:
     """Counts the records of windows, in Gong and in the warehouse; `on_counted` is called after each window."""
 
     warehouse: Warehouse
@@ -150,7 +150,7 @@ class Counter:
 
 
 def narrow(
-    counter: Counter, ranges: Sequence[Counted], suspects: Sequence[Window], most_requests: int = MOST_REQUESTS
+    counter: WindowCounter, ranges: Sequence[Counted], suspects: Sequence[Window], most_requests: int = MOST_REQUESTS
 ) -> list[Counted]:
     """The windows of `ranges` that differ, cut small, and some that look equal and may not be; in time order.
 
@@ -176,7 +176,7 @@ class _Search:
     `halved` counts the equal windows that were halved.
     """
 
-    counter: Counter
+    counter: WindowCounter
     most: int
     known: int
     found: list[Counted]

@@ -14,7 +14,7 @@ from gong_source.runs.load_by_id import sharing
 from gong_source.runs.record import add_row
 from gong_source.runs.run import open_run
 from gong_source.runs.verification import REPAIR_HINT, Verification, VerifyResult
-from gong_source.runs.verify.asked import verify_asked
+from gong_source.runs.verify.by_id import verify_by_id
 from gong_source.runs.verify.whole import verify_whole
 from gong_source.runs.verify.windowed import Terms, verify_windows
 from gong_source.settings import resolve_settings
@@ -61,8 +61,7 @@ def verify(
     with open_warehouse(target or Target(), command="verify", write=False) as warehouse:
         warehouse.require()  # an open run would create the dataset
     with open_run(target or Target(), settings, control, command="verify") as run:
-        result = VerifyResult(deep, repair, notes=run.notes)
-        run.results.append(result)
+        result = run.result = VerifyResult(deep, repair, notes=run.notes)
         chosen = [run.listed_as(resource) for resource in settings.chosen]
         ranges = {r.name: _ranges(run, r, start, end) for r in chosen}
         for members in sharing(chosen):
@@ -151,7 +150,7 @@ def _verify(run: Run, members: Sequence[Resource], results: Mapping[str, Verific
         if resource.windowed:
             verify_windows(run, resource, result, terms, moment)
         elif resource.by_id:
-            verify_asked(run, members, results, terms)
+            verify_by_id(run, members, results, terms)
         else:
             verify_whole(run, resource, result, terms)
     except (ConfigurationError, QuotaExhausted, RunStopped, RequestFailed, RecordError) as cause:

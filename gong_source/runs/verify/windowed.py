@@ -12,7 +12,7 @@ from gong_source.runs.results import ResourceResult
 from gong_source.runs.verification import Difference
 from gong_source.runs.verify.compare import Comparison
 from gong_source.runs.verify.losses import windows_with_losses
-from gong_source.runs.verify.narrow import MOST_REQUESTS, Counter, narrow
+from gong_source.runs.verify.narrow import MOST_REQUESTS, WindowCounter, narrow
 from gong_source.stored.deletions import too_many_gone
 from gong_source.warehouse.mark_and_remove import mark_deleted
 from gong_source.windows import split
@@ -56,7 +56,7 @@ def verify_windows(run: Run, resource: Resource, result: Verification, terms: Te
     A record that moved looks deleted where it was, until the window that it moved to is found to differ too. `moment`
     goes into `deleted_at`. Raises what requests and loads raise; what was found before that is in `result`.
     """
-    counter = Counter(run.warehouse, run.client, resource, ProgressReporter(run, resource.name).report)
+    counter = WindowCounter(run.warehouse, run.client, resource, ProgressReporter(run, resource.name).report)
     whole = counter.count(result.ranges)
     listed = result.listed = sum(counted.listed for counted in whole)
     stored = result.stored = sum(counted.stored for counted in whole)
@@ -76,7 +76,7 @@ def verify_windows(run: Run, resource: Resource, result: Verification, terms: Te
 
 
 def _round(
-    run: Run, counter: Counter, result: Verification, terms: Terms, whole: Sequence[Counted], moment: datetime
+    run: Run, counter: WindowCounter, result: Verification, terms: Terms, whole: Sequence[Counted], moment: datetime
 ) -> bool:
     """Finds what differs and, in a repair, loads and marks it; whether there is a reason for another round.
 
@@ -106,7 +106,7 @@ def _round(
 
 
 def _suspicious(
-    run: Run, counter: Counter, result: Verification, terms: Terms, whole: Sequence[Counted]
+    run: Run, counter: WindowCounter, result: Verification, terms: Terms, whole: Sequence[Counted]
 ) -> Sequence[Counted]:
     """The windows to fetch and compare: all of them if `deep`, else those that differ or may differ.
 

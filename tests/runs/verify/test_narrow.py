@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gong_source.runs.verify.narrow import Counted, Counter, narrow
+from gong_source.runs.verify.narrow import Counted, WindowCounter, narrow
 from gong_source.windows import Window
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ TIMES = [START + STEP * (n + 0.5) for n in range(100_000)]
 WHOLE = Window(START, START + STEP * 100_000)
 
 
-class Lists(Counter):
+class Lists(WindowCounter):
     """Counts records in two lists of times: those that Gong lists, and those stored."""
 
     def __init__(self, listed: list[datetime], stored: list[datetime]) -> None:

@@ -32,7 +32,7 @@ _SETTLED_HOURS = 24.0
 _CALLS_AT_ONCE = 20_000
 
 
-def verify_asked(run: Run, members: Sequence[Resource], results: Mapping[str, Verification], terms: Terms) -> None:
+def verify_by_id(run: Run, members: Sequence[Resource], results: Mapping[str, Verification], terms: Terms) -> None:
     """Finds the calls that were never asked for, and those with missing rows; if `deep`, those that Gong has changed.
 
     `members` share their requests. A repair asks for these calls again. Raises what requests and loads raise.
