@@ -97,7 +97,7 @@ RUNS = Table(
         Column("run_id", "text", "Identifies the run."),
         Column("command", "text", "sync, backfill, verify or erase."),
         Column("resources", "text", "The resources chosen, with commas between them."),
-        Column("done", "text", "Those of them with which the run did all it had to do, with commas between them."),
+        Column("done", "text", "Those of them that the run has done whole, with commas between them."),
         Column("started_at", "timestamp", "When the run began, UTC."),
         Column("finished_at", "timestamp", "When the run ended, UTC."),
         Column("status", "text", "done, incomplete, paused or failed."),

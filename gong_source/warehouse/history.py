@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 _REQUESTS_OF_LOADS = f"select fetched_at, requests from {LOADED} where fetched_at >= %s and mode <> 'repair'"
 _REQUESTS_OF_RUNS = f"select started_at, requests from {{dataset}}.{RUNS.name} where started_at >= %s"
 _REQUESTS_OF_VERIFICATIONS = f"select started_at, requests from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
-_LAST_DONE_SYNC = f"""
-    select count(*), max(case when concat(',', done, ',') like %s then started_at end) from {{dataset}}.{RUNS.name}
-    where command = 'sync' and concat(',', resources, ',') like %s
-"""
 _LAST_SYNCED = f"select max(fetched_at) from {LOADED} where resource = %s and mode = 'sync'"
 
 
@@ -72,8 +68,14 @@ def last_done_sync(warehouse: Warehouse, resource: Resource) -> datetime | None:
 
     Without any sync in the table of runs, as for a dlt pipeline of one's own, when a sync last asked for records.
     """
-    named = f"%,{resource.name},%"
-    found = warehouse.query(_LAST_DONE_SYNC, named, named)
+    named, known = f"%,{resource.name},%", warehouse.known_tables().get(RUNS.name, {}).get("columns", {})
+    done = "done" if "done" in known else "case when status = 'done' then resources end"  # of an earlier version
+    found = warehouse.query(
+        f"select count(*), max(case when concat(',', {done}, ',') like %s then started_at end)"
+        f" from {{dataset}}.{RUNS.name} where command = 'sync' and concat(',', resources, ',') like %s",
+        named,
+        named,
+    )
     if not found or not found[0][0]:
         found = warehouse.query(_LAST_SYNCED, resource.name)
         return utc(found[0][0]) if found and found[0][0] is not None else None

@@ -11,7 +11,7 @@ import pytest
 from tenants import days_ago
 from versions import other_version, sync_with
 
-from gong_source import gong, sync, verify
+from gong_source import gong, status, sync, verify
 from gong_source.simulator import Call, Tenant
 from gong_source.windows import iso
 
@@ -38,8 +38,15 @@ OLD = {
     ],
     "resources/bookkeeping.py": [
         ('        Column("tenant", "text", "The host that was asked."),\n', ""),
+        (
+            '        Column("done", "text", "Those of them that the run has done whole, with commas between them."),\n',
+            "",
+        ),
     ],
-    "runs/record.py": [("    row = {\n", "    more.pop('tenant')\n    row = {\n")],
+    "runs/record.py": [("    row = {\n", "    more.pop('tenant'), more.pop('done')\n    row = {\n")],
+    "warehouse/views/freshness.sql": [
+        ("concat(',', r.done, ',') like concat('%,', f.resource, ',%')", "r.status = 'done'")
+    ],
     "warehouse/views/calls_overview.sql": [
         ("  c.purpose,", "  c.title as purpose,"),
         ("c.workspace_id, -- Gong's id of the workspace.\n", "c.workspace_id -- Gong's id of the workspace.\n"),
@@ -75,6 +82,8 @@ def test_first_run_of_a_new_version_adds_its_columns_and_breaks_no_view_of_a_use
         place.write(f"create view {view} as select * from gong.{name}")
     tenant.users.edit(tenant.users.ids[0], phoneNumber="123")
     settings = settings_for(simulator, resources="all", start_date=iso(days_ago(60)), snapshot_hours=0)
+    before = status(place.target, settings=settings).resources  # reads what the earlier version has written
+    assert all(part.current_to for part in before.values())
     runs: list[Callable[..., Any]] = [sync, partial(verify, deep=True, repair=True), *[sync] * 3]
 
     for number, run in enumerate(runs):
