@@ -67,14 +67,16 @@ class Ending:
         self.interrupted = any(part.interrupted for part in parts)
         self.missing_scope = next((part.missing_scope for part in parts if part.missing_scope), None)
 
-    def describe(self, parts: Sequence[PartEnding], done: str, doing: str, *, any_progress: bool) -> None:
+    def conclude_from(self, parts: Sequence[PartEnding], done: str, doing: str, *, any_progress: bool) -> None:
         """Ends as the worst of `parts` did, with the messages of all; `done` and `doing` are the verb for what they do.
 
         A budget that was used up without `any_progress` was too small: the same command would end in the same place.
         """
         self.take_over(parts)
         self.message = _messages(parts, done)
-        if self.status == "paused" and self.retry_at is None and not self.interrupted and not any_progress:
+        causes = {part.message for part in parts if part.message}
+        over = self.status == "paused" and self.retry_at is None and not self.interrupted
+        if over and not any_progress and len(causes) == 1:
             self.message = f"this run's budget was too small to {doing} anything: allow it more requests"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gong_source.resources.declare import Resource, Table
-    from gong_source.runs.results import LoadResult
+    from gong_source.runs.results import LoadResult, ResourceResult
     from gong_source.runs.verification import VerifyResult
     from gong_source.warehouse.warehouse import Warehouse
 
@@ -37,16 +37,23 @@ def describe_end(result: LoadResult | VerifyResult | None, error: BaseException 
     else:
         status, message = str(result.status), result.message
     parts = [] if result is None else [*result.resources.values()]
-    done = [part.resource for part in parts if part.status == "done" and error is None]
-    if any(part.status != "done" and RESOURCES[part.resource].windowed for part in parts):
-        done = [name for name in done if not RESOURCES[name].by_id]  # some calls were not listed, so none asked for
     return {
-        "done": ",".join(done),
+        "done": ",".join(_done(parts) if error is None else []),
         "status": status,
         "message": message,
         "records": sum(part.received for part in parts),
         "changed": sum(part.rewritten if isinstance(part, Verification) else part.changed for part in parts),
     }
+
+
+def _done(parts: Sequence[ResourceResult | Verification]) -> list[str]:
+    """The resources that were done whole. What calls have is not, where not all calls were listed."""
+    listed = all(
+        part.status in {"done", "incomplete"} and not part.failures
+        for part in parts
+        if RESOURCES[part.resource].windowed
+    )
+    return [part.resource for part in parts if part.status == "done" and (listed or not RESOURCES[part.resource].by_id)]
 
 
 def record_run(

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 class ResourceResult(PartEnding):
     """What a run did with one resource.
 
-    `refusal` says why no record was marked as
-    deleted although some are missing in Gong, or why content was kept that Gong no longer has. `asked` is the number of
-    calls whose content was requested; with `nothing_due`, no call was due. `not_due_until` is set if the last snapshot
-    is recent enough, so that nothing was read. `loaded` are the windows that were loaded. `losses` counts, by name, the
-    calls that have lost something in Gong that is kept here.
+    `refusal` says why no record was marked as deleted although some are missing in Gong, or why content was kept that
+    Gong no longer has. `asked` is the number of calls whose content was requested; with `nothing_due`, no call was due.
+    `not_due_until` is set if the last snapshot is recent enough, so that nothing was read. `loaded` are the windows
+    that were loaded. `losses` counts, by name, the calls that have lost something in Gong that is kept here.
     """
 
     ranges: Sequence[Window] = ()
@@ -117,7 +116,7 @@ class LoadResult(Ending):
         parts = list(self.resources.values())
         self.requests, self.waited_seconds, self.seconds = usage.requests, usage.waited_seconds, seconds
         progress = any(part.windows or part.asked or part.received for part in parts)
-        self.describe(parts, "loaded", "load", any_progress=progress)
+        self.conclude_from(parts, "loaded", "load", any_progress=progress)
         if self.status == "failed" and any(part.status != "failed" and not part.nothing_due for part in parts):
             self.status = "incomplete"
         self.ranges = [window for part in parts for window in part.ranges]

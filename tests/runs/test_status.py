@@ -12,7 +12,7 @@ from gong_source import backfill, status, sync
 from gong_source.resources import RESOURCES
 from gong_source.resources.people import USERS
 from gong_source.simulator import Fault
-from gong_source.windows import iso, utc, whole_second
+from gong_source.windows import iso, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def told(settings: GongSettings) -> dict[str, datetime | None]:
-    """Up to when `status` says that each resource is current, to the second; the view has to say the same."""
+    """Up to when `status` says that each resource is current; the view has to say the same."""
     shown = {name: part.current_to for name, part in status(settings=settings).resources.items()}
     with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:
         viewed: dict[str, Any] = dict(connection.execute("select resource, covered_to from gong.freshness").fetchall())
     assert {name: at and utc(at) for name, at in viewed.items()} == {name: shown[name] for name in viewed}
-    return {name: at and whole_second(at) for name, at in shown.items()}
+    return shown
 
 
 def test_missing_scope_of_one_resource_makes_no_other_one_old(serve: Serve, settings_for: SettingsFor) -> None:
@@ -47,6 +47,20 @@ def test_missing_scope_of_one_resource_makes_no_other_one_old(serve: Serve, sett
     assert current["users"] is None
     assert all(current[name] for name in ALL.split(","))
     assert status(settings=settings, max_age_seconds=3600).message == "users: nothing is loaded yet"
+
+
+def test_refused_deletions_make_nothing_old(serve: Serve, settings_for: SettingsFor) -> None:
+    """Until a person confirms that many calls are gone, each sync is incomplete; it has still asked for all content."""
+    tenant = public_tenant(40)
+    settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
+    sync(settings=settings)
+    first = told(settings)
+    for call_id in [*tenant.calls][:30]:
+        tenant.delete(call_id)
+    refused = sync(settings=settings)
+
+    assert (refused.status, refused.resources["calls"].status) == ("incomplete", "incomplete")
+    assert told(settings)["transcripts"] != first["transcripts"]
 
 
 def test_backfill_alone_makes_nothing_current(serve: Serve, settings_for: SettingsFor) -> None:
