@@ -147,11 +147,11 @@ def _verdict(part: Verification) -> str:
         return f"{part.resource}: {part.outcome}"
     if resource.by_id:
         return _asked_verdict(part, resource)
-    counts = f"Gong lists {resource.count(part.listed)}"
     if part.outcome == "clean" and part.listed == part.stored:
         has = "has it" if part.listed == 1 else "has all of them"
-        return f"{part.resource}: clean. {counts} and the warehouse {has}"
+        return f"{part.resource}: clean. Gong lists {resource.count(part.listed)} and the warehouse {has}"
     where = f"; {plural(len(part.differing), 'window differs', 'windows differ')}" if resource.windowed else ""
+    counts = f"Gong counts {resource.count(part.listed)}"
     return f"{part.resource}: {part.outcome}. {counts}, the warehouse has {part.stored:,}{where}"
 
 

@@ -105,6 +105,7 @@ class CallPackage:
                 unmapped=self.rows.unmapped[member.name],
                 fetched_at=last.asked_at,
                 settled=True,
+                workspace_id=self.answers.client.workspace_id,
                 **self.answers.client.tenant.columns(),
             )
             for number, member in enumerate(self.members)

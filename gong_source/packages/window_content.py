@@ -16,7 +16,7 @@ from gong_source.records.call_time import page_times
 from gong_source.stored.due import calls_in, with_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gong_source.api.client import Client
     from gong_source.api.fetch import FetchedWindow
@@ -73,8 +73,11 @@ class WindowContent:
         yield from empty_new_tables(self.members, load_id)
         pa.default_memory_pool().release_unused()  # the database needs memory next
 
-    def ledger_rows(self, mode: str, tenant: Mapping[str, str]) -> list[Row]:
-        """The rows of the ledger that say until when these resources were asked for; the windows count the requests."""
+    def ledger_rows(self, mode: str, **more: Any) -> list[Row]:
+        """The rows of the ledger that say until when these resources were asked for; the windows count the requests.
+
+        `more` are their columns about the tenant and the workspace.
+        """
         if self._last is None:
             return []
         return [
@@ -90,7 +93,7 @@ class WindowContent:
                 unmapped=self.rows.unmapped[member.name],
                 fetched_at=self._last.fetched_at,
                 settled=True,
-                **tenant,
+                **more,
             )
             for member in self.members
         ]

@@ -113,7 +113,9 @@ class WindowPackage:
         if self.content is None:
             return []
         self.content.complete = True
-        return self.content.ledger_rows(self.mode, self.fetch.client.tenant.columns())
+        return self.content.ledger_rows(
+            self.mode, workspace_id=self.fetch.client.workspace_id, **self.fetch.client.tenant.columns()
+        )
 
     def _remember_workspace(self, state: dict[str, Any]) -> None:
         """Notes endpoint and workspace. In another workspace, the next `pipeline.run(gong())` starts anew."""

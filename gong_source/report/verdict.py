@@ -40,6 +40,8 @@ def _of_resource(trust: Trust, snapshot_hours: float) -> Iterator[str]:
     if status.gaps:
         gaps = f"{len(status.gaps):,} gaps" if len(status.gaps) > 1 else "a gap"
         yield f"{status.name} has {gaps} in the time that is loaded: gong-source backfill loads what is missing."
+    if status.unsettled:
+        yield f"Gong counts more {resource.plural} than it lists: it still processes some. The next syncs fetch them."
     verified = status.verified
     if verified is not None and verified.outcome not in {"clean", "repaired"}:
         yield f"The last verification of {status.name} ended with {verified.outcome}: run gong-source verify --repair."

@@ -3,17 +3,29 @@
 from gong_source.resources.declare import EXTRA, TOMBSTONE, Column, Rows, Table
 
 _CALL_ID = "Gong's id of the call; its row is in the table calls."
-_CALL_TIME = Column("call_time", "timestamp", "The call time of the call when Gong was asked for it, UTC.")
+_CALL_TIME = Column(
+    "call_time",
+    "timestamp",
+    "The call time when the row was written, UTC; for charts over time, calls.call_time is better.",
+)
 _ASKED = (
     Column("first_asked_at", "timestamp", "When Gong was first asked for this call, UTC."),
-    Column("asked_at", "timestamp", "When Gong was last asked for this call, UTC."),
+    Column(
+        "asked_at",
+        "timestamp",
+        "When the answer of which this row was made came, UTC. A verification without a difference leaves it.",
+    ),
     Column("ask_again_at", "timestamp", "When a sync asks for it again at the earliest, UTC; null: not at all."),
     Column(
         "asked_duration",
         "bigint",
         "Length of the call in seconds when Gong was asked; if it changes, the call is due.",
     ),
-    Column("child_rows", "bigint", "Rows of the call in the tables of its lists; null where a lost list is kept."),
+    Column(
+        "child_rows",
+        "bigint",
+        "Rows of the call in the tables of its lists; null where a lost list is kept, and for private calls.",
+    ),
     Column("content_hash", "text", "Changes with anything that Gong answered; null if Gong had nothing."),
 )
 

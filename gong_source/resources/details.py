@@ -32,7 +32,7 @@ _DETAILS = header(
         Column("outcome_id", "text", "Gong's id of the outcome of the call.", "content.callOutcome.id"),
         Column("outcome_category", "text", "Category of the outcome.", "content.callOutcome.category"),
         Column("outcome_name", "text", "Name of the outcome.", "content.callOutcome.name"),
-        _stat("talk_ratio", "Talk Ratio", "Share of the talk that is the host's."),
+        _stat("talk_ratio", "Talk Ratio", "Share of the talk that is the host's, from 0 to 1."),
         _stat("longest_monologue_seconds", "Longest Monologue", "The host's longest monologue, in seconds."),
         _stat(
             "longest_customer_story_seconds",

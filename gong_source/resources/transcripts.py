@@ -40,9 +40,13 @@ TRANSCRIPTS = Resource(
         "One row for each call whose transcript Gong was asked for, found or not.",
         "callId",
         (
-            Column("found_at", "timestamp", "When the transcript was first found, UTC; null: Gong has none so far."),
-            Column("sentences", "bigint", "Number of sentences."),
-            Column("words", "bigint", "Number of words."),
+            Column(
+                "found_at",
+                "timestamp",
+                "When the transcript was first found, UTC, also of a call that is private now; null: none so far.",
+            ),
+            Column("sentences", "bigint", "Number of sentences with text; null if nothing is stored."),
+            Column("words", "bigint", "Number of words, counted by the spaces; null if nothing is stored."),
         ),
     ),
     children=(_SENTENCES,),

@@ -143,7 +143,7 @@ def _erase(warehouse: Warehouse, person: _Person, settings: GongSettings, target
     finally:
         if not isinstance(failure, DestinationFailed):  # a warehouse that has failed cannot be written to
             end = describe_end(None, failure) | {"changed": 0 if result is None else result.calls}
-            record_run(warehouse, settings.chosen, "erase", started_at, requests=0, **end)
+            record_run(warehouse, settings, "erase", started_at, requests=0, **end)
     return result
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gong_source.resources.declare import Resource, Table
     from gong_source.runs.results import LoadResult, ResourceResult
     from gong_source.runs.verification import VerifyResult
+    from gong_source.settings import GongSettings
     from gong_source.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -56,17 +57,17 @@ def _done(parts: Sequence[ResourceResult | Verification]) -> list[str]:
     return [part.resource for part in parts if part.status == "done" and (listed or not RESOURCES[part.resource].by_id)]
 
 
-def record_run(
-    warehouse: Warehouse, resources: Sequence[Resource], command: str, started_at: datetime, **more: Any
-) -> None:
+def record_run(warehouse: Warehouse, settings: GongSettings, command: str, started_at: datetime, **more: Any) -> None:
     """Adds the row of a run; `more` are its other columns. Does nothing in a dataset that has no tables of ours.
 
     A row that cannot be written is no reason to fail: what the run has loaded is there.
     """
+    resources = settings.chosen
     row = {
         "run_id": uuid.uuid4().hex,
         "command": command,
         "resources": ",".join(resource.name for resource in resources),
+        "workspace_id": settings.workspace_id,
         "started_at": started_at,
         "finished_at": now_exactly(),
         "version": __version__,

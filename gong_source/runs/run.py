@@ -155,4 +155,4 @@ def open_run(target: Target, settings: GongSettings, control: Control | None, *,
                 verified = getattr(run.result, "verification", None)
                 sent = client.transport.usage.requests + (verified.requests if verified else 0)
                 host = host_of(client.transport.base_url)
-                record_run(warehouse, settings.chosen, command, started_at, requests=sent, tenant=host, **end)
+                record_run(warehouse, settings, command, started_at, requests=sent, tenant=host, **end)

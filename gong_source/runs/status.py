@@ -217,7 +217,7 @@ def _status_by_id(
 ) -> ResourceStatus:
     wanted = CallFilter(settings.keeps_private, settings.workspace_id)
     last, moment = last_snapshot(warehouse, resource), now()
-    current_to = last_done_sync(warehouse, resource) if last else None
+    current_to = last_done_sync(warehouse, resource, settings.workspace_id) if last else None
     if current_to is not None and (listed_to is None or listed_to < whole_second(current_to)):
         current_to = listed_to  # nobody has asked for what later calls have, because the calls are not listed yet
     _, rows, _ = count_calls(warehouse.query, resource, wanted)

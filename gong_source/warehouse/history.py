@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _REQUESTS_OF_LOADS = f"select fetched_at, requests from {LOADED} where fetched_at >= %s and mode <> 'repair'"
 _REQUESTS_OF_RUNS = f"select started_at, requests from {{dataset}}.{RUNS.name} where started_at >= %s"
 _REQUESTS_OF_VERIFICATIONS = f"select started_at, requests from {{dataset}}.{VERIFICATIONS.name} where started_at >= %s"
-_LAST_SYNCED = f"select max(fetched_at) from {LOADED} where resource = %s and mode = 'sync'"
+_LAST_SYNCED = (
+    f"select max(fetched_at) from {LOADED} where resource = %s and mode = 'sync' and coalesce(workspace_id, '') = %s"
+)
 
 
 def requests_today(warehouse: Warehouse) -> int:
@@ -63,21 +65,25 @@ def last_run(warehouse: Warehouse) -> LastRun | None:
     return LastRun(command, utc(at), status, message, int(requests))
 
 
-def last_done_sync(warehouse: Warehouse, resource: Resource) -> datetime | None:
-    """When the last sync began that did all it had to do with `resource`, UTC; None if none did.
+def last_done_sync(warehouse: Warehouse, resource: Resource, workspace_id: str | None) -> datetime | None:
+    """When the last sync of the workspace began that did all it had to do with `resource`, UTC; None if none did.
 
     Without any sync in the table of runs, as for a dlt pipeline of one's own, when a sync last asked for records.
     """
     named, known = f"%,{resource.name},%", warehouse.known_tables().get(RUNS.name, {}).get("columns", {})
-    done = "done" if "done" in known else "case when status = 'done' then resources end"  # of an earlier version
+    # An earlier version has not written these two columns.
+    done = "done" if "done" in known else "case when status = 'done' then resources end"
+    workspace = "coalesce(workspace_id, '')" if "workspace_id" in known else "''"
     found = warehouse.query(
         f"select count(*), max(case when concat(',', {done}, ',') like %s then started_at end)"
-        f" from {{dataset}}.{RUNS.name} where command = 'sync' and concat(',', resources, ',') like %s",
+        f" from {{dataset}}.{RUNS.name}"
+        f" where command = 'sync' and concat(',', resources, ',') like %s and {workspace} = %s",
         named,
         named,
+        workspace_id or "",
     )
     if not found or not found[0][0]:
-        found = warehouse.query(_LAST_SYNCED, resource.name)
+        found = warehouse.query(_LAST_SYNCED, resource.name, workspace_id or "")
         return utc(found[0][0]) if found and found[0][0] is not None else None
     return None if found[0][1] is None else utc(found[0][1])
 

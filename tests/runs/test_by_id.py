@@ -62,6 +62,28 @@ def test_verify_finds_lost_rows_and_repairs_them(place: Place, serve: Serve, set
     assert (again.outcome, again.resources["call_content"].requests) == ("clean", 0)
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_repair_removes_the_content_of_calls_that_are_private_now(
+    place: Place, serve: Serve, settings_for: SettingsFor, deep: bool
+) -> None:
+    """Whether the list of calls shows it or the answer about a call: no content stays until the next sync."""
+    tenant = public_tenant(30, days=40)
+    settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(50)))
+    sync(place.target, settings=settings)
+    ids = [*tenant.calls][:5]
+    for call_id in ids:
+        tenant.edit(call_id, isPrivate=True)
+    if not deep:  # counts do not show it, so the calls are fetched for another reason
+        place.write("delete from gong.calls where true")
+
+    assert verify(place.target, settings=settings, deep=deep, repair=True).outcome == "repaired"
+
+    private = f"call_id in ({', '.join(repr(call_id) for call_id in ids)})"
+    for table in ("call_participants", "call_trackers", "call_outline", "transcript_sentences"):
+        assert place.fetch(f"select count(*) from gong.{table} where {private}") == [(0,)], table
+        assert place.fetch(f"select count(*) > 0 from gong.{table}") == [(True,)], table
+
+
 def test_verify_of_a_time_that_does_not_exist_is_refused(place: Place, serve: Serve, settings_for: SettingsFor) -> None:
     """As for calls: a start after the end, or in the future."""
     settings = settings_for(serve(public_tenant()), resources="calls,transcripts", start_date=iso(days_ago(8)))

@@ -8,7 +8,7 @@ import duckdb
 from conversations import ALL, public_tenant
 from tenants import days_ago
 
-from gong_source import backfill, status, sync
+from gong_source import backfill, status, sync, verify
 from gong_source.resources import RESOURCES
 from gong_source.resources.people import USERS
 from gong_source.simulator import Fault
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     SettingsFor = Callable[..., GongSettings]
 
 
+_VIEWED = "select resource, covered_to from gong.freshness where workspace_id is null"
+
+
 def told(settings: GongSettings) -> dict[str, datetime | None]:
     """Up to when `status` says that each resource is current; the view has to say the same."""
     shown = {name: part.current_to for name, part in status(settings=settings).resources.items()}
     with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:
-        viewed: dict[str, Any] = dict(connection.execute("select resource, covered_to from gong.freshness").fetchall())
+        viewed: dict[str, Any] = dict(connection.execute(_VIEWED).fetchall())
     assert {name: at and utc(at) for name, at in viewed.items()} == {name: shown[name] for name in viewed}
     return shown
 
@@ -83,3 +86,33 @@ def test_calls_that_were_not_listed_make_transcripts_no_more_current(serve: Serv
 
     assert sync(settings=settings).resources["transcripts"].status == "done"
     assert told(settings) == before
+
+
+def test_runs_over_one_workspace_say_nothing_of_all(serve: Serve, settings_for: SettingsFor) -> None:
+    """A list of calls has a row in `freshness` for each; users are one list for all workspaces, so any run makes them current."""
+    tenant = public_tenant(20)
+    for number, call_id in enumerate(tenant.calls):
+        tenant.edit(call_id, workspaceId=("1", "2")[number % 2])
+    simulator = serve(tenant)
+    everything = settings_for(simulator, resources=f"{ALL},users", start_date=iso(days_ago(8)))
+    sync(settings=everything)
+    before = told(everything)
+    one = settings_for(
+        simulator,
+        resources=f"{ALL},users",
+        start_date=iso(days_ago(8)),
+        workspace_id="1",
+        snapshot_hours=0,
+    )
+    sync(settings=one)
+    verify(settings=one)
+
+    after = told(everything)
+    assert {name: after[name] for name in ALL.split(",")} == {name: before[name] for name in ALL.split(",")}
+    assert after["users"] != before["users"]
+    with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:
+        found = connection.execute(
+            "select resource, workspace_id is null, verification_outcome, covered_to is not null from gong.freshness"
+        ).fetchall()
+    over_all = {(name, True, None, True) for name in ALL.split(",")} | {("users", True, "clean", True)}
+    assert {*found} == over_all | {("calls", False, "clean", True)}  # no call of the workspace was due

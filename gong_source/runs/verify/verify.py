@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from gong_source.connection import connect
 from gong_source.errors import ConfigurationError, QuotaExhausted, RecordError, RequestFailed, RunStopped
+from gong_source.resources import RESOURCES
 from gong_source.resources.bookkeeping import VERIFICATIONS
-from gong_source.runs.load_by_id import sharing
+from gong_source.runs.load_by_id import hide_private, sharing
 from gong_source.runs.record import add_row
 from gong_source.runs.run import open_run
 from gong_source.runs.verification import REPAIR_HINT, Verification, VerifyResult
@@ -73,6 +74,8 @@ def verify(
             _verify(run, members, parts, Terms(repair, deep, share))
             if any(part.ends_run for part in parts.values()):
                 break
+        if repair:
+            hide_private(run)
         result.conclude(run.client.transport.usage, run.seconds)
     return result
 
@@ -109,6 +112,7 @@ def verify_recent(run: Run) -> VerifyResult | None:
             _verify(own_run, [resource], {resource.name: part}, terms)
             if part.ends_run:
                 break
+        hide_private(own_run)
         result.conclude(client.transport.usage, time.monotonic() - began)
     finally:
         client.transport.close()
@@ -225,7 +229,7 @@ def _row(run: Run, result: Verification, started_at: datetime) -> dict[str, Any]
         "resource": result.resource,
         "verified_from": result.ranges[0].start if result.ranges else None,
         "verified_to": result.resume_from or last,
-        "workspace_id": run.client.workspace_id,
+        "workspace_id": None if RESOURCES[result.resource].selection == "whole" else run.client.workspace_id,
         "is_deep": result.deep,
         "is_repair": result.repair,
         "outcome": result.outcome,

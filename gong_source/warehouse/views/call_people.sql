@@ -15,8 +15,9 @@ select
   p.user_id, -- Gong's id of the user, if the person is one.
   p.is_invitee, -- Whether the person was invited.
   p.is_attendee, -- Whether the person took part.
-  t.seconds / 60.0 as talk_minutes -- How long the person spoke; null if Gong measured nothing.
+  coalesce(t.seconds, s.seconds) / 60.0 as talk_minutes -- How long the person spoke; null if Gong measured nothing.
 from call_participants as p
 join calls as c on c.id = p.call_id
-left join talk as t on t.call_id = p.call_id and t.party_id in (p.party_id, p.speaker_id)
+left join talk as t on t.call_id = p.call_id and t.party_id = p.party_id
+left join talk as s on s.call_id = p.call_id and s.party_id = p.speaker_id and t.party_id is null
 where c.deleted_at is null and not coalesce(c.is_private, false)

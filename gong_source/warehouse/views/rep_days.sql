@@ -14,7 +14,7 @@ select
   t.local_day, -- The day in the setting time_zone.
   count(*) as calls, -- Calls that began in it.
   sum(t.minutes) as minutes, -- Length of the calls in minutes.
-  sum(case when t.scope = 'External' then 1 else 0 end) as external_calls, -- Calls with people of other companies.
+  cast(sum(case when t.scope = 'External' then 1 else 0 end) as bigint) as external_calls, -- Calls with people of other companies.
   sum(case when t.scope = 'External' then t.minutes else 0 end) as external_minutes -- Length of these in minutes.
 from hosted as t
 left join users as u on u.id = t.host_id

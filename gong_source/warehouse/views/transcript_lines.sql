@@ -1,8 +1,9 @@
 -- What was said in a call, when, and by whom?
 -- One row for each sentence of a transcript; without deleted and private calls.
 with speakers as (
-  select p.call_id, p.speaker_id, min(p.name) as name, min(p.affiliation) as affiliation, min(p.user_id) as user_id
-  from call_participants as p where p.speaker_id is not null group by p.call_id, p.speaker_id
+  select p.call_id, p.speaker_id, p.name, p.affiliation, p.user_id,
+    row_number() over (partition by p.call_id, p.speaker_id order by p.position) as place
+  from call_participants as p where p.speaker_id is not null
 )
 select
   s.call_id, -- Gong's id of the call.
@@ -17,5 +18,5 @@ select
   s.text -- The sentence.
 from transcript_sentences as s
 join calls as c on c.id = s.call_id
-left join speakers as p on p.call_id = s.call_id and p.speaker_id = s.speaker_id
+left join speakers as p on p.call_id = s.call_id and p.speaker_id = s.speaker_id and p.place = 1
 where s.text is not null and c.deleted_at is null and not coalesce(c.is_private, false)
