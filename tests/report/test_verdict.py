@@ -15,7 +15,7 @@ from gong_source.settings import resolve_without_key
 from gong_source.simulator import Call, Tenant
 from gong_source.warehouse.arrivals import Delays
 from gong_source.warehouse.warehouse import Target, open_warehouse
-from gong_source.windows import iso
+from gong_source.windows import Window, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +69,10 @@ def test_each_warning_is_given_when_it_is_true(facts: Facts) -> None:
     ]
     assert warnings(changed(facts, "calls", verified=None)) == [
         "Never verified: calls. gong-source verify compares with Gong."
+    ]
+    awaited = [Window(days_ago(3), days_ago(2))]
+    assert warnings(changed(facts, "calls", unsettled=awaited)) == [
+        "Gong counts more calls than it lists: it still processes some. The next syncs fetch them."
     ]
     failed = [replace(facts.runs[0], status="failed", message="why"), *facts.runs]
     assert warnings(replace(facts, runs=failed)) == ["The last run (verify) ended as failed: why."]

@@ -89,7 +89,7 @@ def test_calls_that_were_not_listed_make_transcripts_no_more_current(serve: Serv
 
 
 def test_runs_over_one_workspace_say_nothing_of_all(serve: Serve, settings_for: SettingsFor) -> None:
-    """A list of calls has a row in `freshness` for each; users are one list for all workspaces, so any run makes them current."""
+    """Calls have a row in `freshness` for each workspace; users are one list for all, so any run makes them current."""
     tenant = public_tenant(20)
     for number, call_id in enumerate(tenant.calls):
         tenant.edit(call_id, workspaceId=("1", "2")[number % 2])

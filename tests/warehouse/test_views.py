@@ -245,6 +245,37 @@ def teams(users: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
     return found
 
 
+@pytest.mark.parametrize("place", ["duckdb", "postgres"], indirect=True)
+def test_views_name_one_person_for_a_speaker_and_count_each_moment_once(
+    place: Place, serve: Serve, settings_for: SettingsFor
+) -> None:
+    """Two people behind one microphone: the first of them, whole. Moments that Gong lists by phrase only count too."""
+    tenant = Tenant([Call("1", started=days_ago(1), fields={"isPrivate": False})])
+    moments = [{"startTime": 1.0, "speakerId": "77"}, {"startTime": 2.0, "speakerId": "77"}]
+    both = {"occurrences": moments, "phrases": [{"phrase": "x", "count": 2, "occurrences": moments}]}
+    tenant.set_content(
+        "1",
+        parties=[
+            {"id": "p1", "name": "Zoë", "affiliation": "Internal", "userId": "7", "speakerId": "77"},
+            {"id": "p2", "name": "Adam", "affiliation": "External", "speakerId": "77"},
+        ],
+        trackers=[
+            {"id": "5", "name": "by phrase", "type": "KEYWORD", "count": 2, **both, "occurrences": []},
+            {"id": "6", "name": "both", "type": "KEYWORD", "count": 2, **both},
+        ],
+    )
+    sentences = [{"start": 0, "end": 900, "text": "Hello."}]
+    tenant.set_transcript("1", [{"speakerId": "77", "topic": None, "sentences": sentences}])
+    settings = settings_for(serve(tenant), resources="all", start_date=iso(days_ago(8)))
+    sync(place.target, settings=settings)
+
+    lines = place.fetch("select speaker, affiliation, user_id from gong.transcript_lines")
+    assert lines == [("Zoë", "Internal", "7")]
+    found = place.fetch("select tracker, said_by_us, said_by_others from gong.tracker_mentions order by 1")
+    assert found == [("both", 2, 0), ("by phrase", 2, 0)]
+    assert place.fetch("select name from gong.call_people order by 1") == [("Adam",), ("Zoë",)]
+
+
 def test_each_view_is_short_and_says_what_it_answers() -> None:
     """Fewer than 40 lines; a question first; every column that the query has is described."""
     assert {view.name for view in all_views()} >= {"calls_overview", "rep_days", "rep_weeks", "team", "freshness"}
