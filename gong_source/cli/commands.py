@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from gong_source.cli import dictionary, progress, text
-from gong_source.errors import GongError
+from gong_source.errors import ConfigurationError, GongError
 
 if TYPE_CHECKING:
     import argparse
@@ -47,6 +47,8 @@ def sync(args: argparse.Namespace) -> int:
         from gong_source.report.write import check_report
 
         check_report(args.report)
+        if args.publish is not None and args.publish.resolve() == args.report.resolve():
+            raise ConfigurationError("--report and --publish name the same file")
     with _stop_on_signals() as (stopped, signals), progress.progress() as show:
         result = run_sync(
             _target(args), settings=settings, control=Control(stopped, args.max_requests, show, progress.note)

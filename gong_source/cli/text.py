@@ -147,6 +147,8 @@ def _verdict(part: Verification) -> str:
         return f"{part.resource}: {part.outcome}"
     if resource.by_id:
         return _asked_verdict(part, resource)
+    if part.outcome == "clean" and part.listed == part.stored == 0:
+        return f"{part.resource}: clean. Gong lists none, and the warehouse has none"
     if part.outcome == "clean" and part.listed == part.stored:
         has = "has it" if part.listed == 1 else "has all of them"
         return f"{part.resource}: clean. Gong lists {resource.count(part.listed)} and the warehouse {has}"

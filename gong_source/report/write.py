@@ -25,7 +25,10 @@ def can_report() -> bool:
 
 
 def check_report(path: Path) -> None:
-    """Raises `ConfigurationError` if the page cannot be made or `path` cannot be its file."""
+    """Raises `ConfigurationError` if the page cannot be made or `path` cannot be its file.
+
+    A file of another kind is never replaced: it may be the database.
+    """
     if not can_report():
         raise ConfigurationError(
             "a report needs the extra report (in the folder of gong-source: pip install '.[report]')"
@@ -34,6 +37,17 @@ def check_report(path: Path) -> None:
         raise ConfigurationError(f"the report cannot be written to {path}: it is a folder; name a file")
     if not path.parent.is_dir():
         raise ConfigurationError(f"the report cannot be written to {path}: there is no folder {path.parent}")
+    if _is_of_another_kind(path):
+        raise ConfigurationError(f"the report cannot be written to {path}: it exists and is no page; name another file")
+
+
+def _is_of_another_kind(path: Path) -> bool:
+    """Whether there is a file with something in it that is no HTML page."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        beginning = file.read(100)
+    return bool(beginning) and not beginning.lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 def write_report(

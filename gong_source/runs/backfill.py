@@ -51,7 +51,8 @@ def backfill(
 ) -> LoadResult:
     """Loads what no run has covered in `[start, end)` (UTC), for each chosen resource with a past; all with `refresh`.
 
-    An `end` in the future means now. After an early end, the same call continues. `settings` default to dlt's
+    An `end` in the future means now. After an early end, the same call continues, but with `refresh` it begins anew.
+    `settings` default to dlt's
     configuration. Raises `ConfigurationError`, `WrongTenant`, `DatasetLocked` or `DestinationFailed`; what Gong
     refuses is in the result.
     """
@@ -67,6 +68,9 @@ def backfill(
             if any(part.ends_run for part in parts.values()):
                 break
         result.conclude(run.client.transport.usage, run.seconds)
+        if refresh and result.status == "paused":
+            message = (result.message or "").removesuffix(". Run the same command to continue")
+            result.message = f"{message}. With --refresh the same command begins anew: choose a shorter range"
     return result
 
 

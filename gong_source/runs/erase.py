@@ -134,7 +134,7 @@ def _erase(warehouse: Warehouse, person: _Person, settings: GongSettings, target
                 calls=len(ids),
                 tables=erase_calls(warehouse, ids),
                 users=_users_like(warehouse, person),
-                notes=_limits(person) + _unseen(warehouse),
+                notes=_limits(person) + _unseen(warehouse) + ([] if ids else _hashed(warehouse, person)),
                 remains=[_COMES_BACK, _COPIES, warehouse.destination.keeps] if ids else [],
             )
     except BaseException as error:
@@ -181,6 +181,20 @@ def _limits(person: _Person) -> list[str]:
     if person.privacy.personal_data == "drop":
         return ["With personal_data = drop, only people of your own company are found: others have no stored address."]
     return []
+
+
+def _hashed(warehouse: Warehouse, person: _Person) -> list[str]:
+    """What a search that found nobody may have missed, because it is stored as a hash."""
+    column = _COLUMNS[person.kind]
+    found = warehouse.query(
+        f"select count(*) from {{dataset}}.{_PARTICIPANTS.name} where length({column}) = 64 and {column} not like %s",
+        "%@%",
+    )
+    number = int(found[0][0]) if found else 0
+    if not number:
+        return []
+    people = "1 participant is" if number == 1 else f"{number:,} participants are"
+    return [f"{people} stored as hashes: they are found only with personal_data = hash and the key of their load."]
 
 
 def _unseen(warehouse: Warehouse) -> list[str]:

@@ -30,7 +30,7 @@ class WindowLoad:
 
     Content is read where most calls are not stored yet or due; with `refresh`, everywhere. `recent` loads the
     windows without content, and the last 30 days of those with content; `older` loads the rest. Both return the results
-    by the name of the resource, and raise what `load_windows` raises. `watermark` is as there.
+    by the name of the resource, and raise what `load_windows` raises. `watermark` and `covered` are as there.
     """
 
     def __init__(
@@ -42,12 +42,13 @@ class WindowLoad:
         mode: str,
         moment: datetime,
         watermark: datetime | None = None,
+        covered: Sequence[Window] = (),
         refresh: bool = False,
     ) -> None:
         self.name = resource.name
         self._run, self._resource, self._mode = run, resource, mode
         self._watermark = watermark
-        self._loaded: list[Window] = []
+        self._loaded = list(covered)
         self._members = [other for other in run.settings.chosen if other.comes_with(resource)]
         full = list(ranges) if refresh and self._members else self._worth_reading(ranges, moment)
         recent = [Window(days_before(moment, RECENT_DAYS), moment)]

@@ -48,9 +48,9 @@ def describe_end(result: LoadResult | VerifyResult | None, error: BaseException 
 
 
 def _done(parts: Sequence[ResourceResult | Verification]) -> list[str]:
-    """The resources that were done whole. What calls have is not, where not all calls were listed."""
+    """The resources that were done whole. What calls have is not, where a load could not list all calls."""
     listed = all(
-        part.status in {"done", "incomplete"} and not part.failures
+        isinstance(part, Verification) or (part.status in {"done", "incomplete"} and not part.failures)
         for part in parts
         if RESOURCES[part.resource].windowed
     )

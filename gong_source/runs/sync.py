@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from gong_source.api.plan import RECORDS_PER_PAGE
 from gong_source.errors import ConfigurationError
+from gong_source.resources.calls import CALLS
 from gong_source.runs.load_by_id import hide_private, load_due, sharing
 from gong_source.runs.load_content import RECENT_DAYS, WindowLoad
 from gong_source.runs.load_snapshot import load_snapshot
-from gong_source.runs.results import LoadResult, add_results
+from gong_source.runs.results import LoadResult, ResourceResult, add_results
 from gong_source.runs.run import open_run
 from gong_source.settings import DEFAULT_DAYS, resolve_settings
 from gong_source.stored.query import select_listed
@@ -46,7 +47,8 @@ def sync(
     with open_run(target or Target(), settings, control, command="sync") as run:
         moment = now()
         result = run.result = LoadResult("sync", notes=run.notes)
-        loads = [_sync_listed(run, result, resource, moment) for resource in settings.chosen]
+        loads = [load for resource in settings.chosen for load in _sync_listed(run, result, resource, moment)]
+        _note_missing_calls(run)
         recent = days_before(moment, RECENT_DAYS)
         hide_private(run)
         _sync_by_id(run, result, since=recent)
@@ -59,39 +61,71 @@ def sync(
     return result
 
 
-def _sync_listed(run: Run, result: LoadResult, resource: Resource, moment: datetime) -> WindowLoad | None:
-    """Loads a resource that Gong lists. Of calls with content, only the last days: the load returned does the rest."""
+def _sync_listed(run: Run, result: LoadResult, resource: Resource, moment: datetime) -> list[WindowLoad]:
+    """Loads a resource that Gong lists. Of calls with content, only the last days: the loads returned do the rest."""
     if resource.by_id or _is_over(result):
-        return None
+        return []
     if not resource.windowed:
         result.resources[resource.name] = load_snapshot(run, resource)
-        return None
-    load = _window_load(run, resource, moment)
-    parts = load.recent()
+        return []
+    loads, parts = _load_windows(run, resource, moment)
     if parts[resource.name].missing_scope and resource.fallback is not None:
-        load = _window_load(run, resource.fallback, moment)
-        parts |= load.recent()
+        loads, more = _load_windows(run, resource.fallback, moment)
+        parts |= more
     add_results(result.resources, parts)
     apply_policy(run.warehouse, resource, run.settings.deleted_calls)  # an earlier run may have died before it
-    return load
+    return loads
 
 
-def _window_load(run: Run, resource: Resource, moment: datetime) -> WindowLoad:
+def _load_windows(run: Run, resource: Resource, moment: datetime) -> tuple[list[WindowLoad], dict[str, ResourceResult]]:
+    """Loads what is missing, and the lookback again; the loads, which may have a rest to do, and the results."""
     ledger = run.ledger(resource)
     start = _start(run, ledger, moment)
     ranges = ranges_to_fetch(ledger, start, moment, run.settings.lookback_days)
+    missing = subtract([Window(start, moment)], ledger.covered)
     if _has_listed_enough(run, resource, ledger, moment):
         latest = [Window(days_before(moment, _LATEST_DAYS), moment)]
-        ranges = union([*subtract([Window(start, moment)], ledger.covered), *intersect(ranges, latest)])
-    return WindowLoad(
-        run, resource, ranges, mode="sync", moment=moment, watermark=max(ledger.watermark or start, start)
+        ranges = union([*missing, *intersect(ranges, latest)])
+    watermark = max(ledger.watermark or start, start)
+    again = subtract(ranges, missing)
+    if not _takes_the_budget(run, resource, again):
+        load = WindowLoad(run, resource, ranges, mode="sync", moment=moment, watermark=watermark)
+        return [load], load.recent()
+    # The lookback alone would use up the budget, in each run anew: what was never loaded comes first.
+    first = WindowLoad(run, resource, missing, mode="sync", moment=moment, watermark=watermark)
+    results = first.recent()
+    if not results[resource.name].ends_run:
+        add_results(results, first.older())
+    part = results[resource.name]
+    if part.ends_run or part.missing_scope:
+        return [], results
+    load = WindowLoad(
+        run, resource, again, mode="sync", moment=moment, watermark=part.watermark or watermark, covered=part.loaded
     )
+    add_results(results, load.recent())
+    return [load], results
 
 
-def _load_older(result: LoadResult, loads: Sequence[WindowLoad | None]) -> bool:
+def _takes_the_budget(run: Run, resource: Resource, ranges: Sequence[Window]) -> bool:
+    """Whether fetching these ranges again would take most of the requests that the run may still send."""
+    if run.control.max_requests is None or not ranges:
+        return False
+    query, workspace_id = run.warehouse.query, run.settings.workspace_id
+    counts = [select_listed(query, resource, window, workspace_id, "count(*)") for window in ranges]
+    pages = int(sum(found[0][0] for found in counts if found) / RECORDS_PER_PAGE) + len(ranges)
+    if pages * 2 <= run.control.max_requests - run.client.transport.usage.requests:
+        return False
+    run.note(
+        f"fetching the last days again takes about {pages:,} of this run's {run.control.max_requests:,} requests:"
+        " allow it more, or set fewer lookback_days"
+    )
+    return True
+
+
+def _load_older(result: LoadResult, loads: Sequence[WindowLoad]) -> bool:
     """Loads what is left of the windows; whether there was anything."""
     found = False
-    for load in filter(None, loads):
+    for load in loads:
         failed = result.resources[load.name].status == "failed"
         if not failed and not _is_over(result) and (parts := load.older()):
             add_results(result.resources, parts)
@@ -107,6 +141,15 @@ def _sync_by_id(run: Run, result: LoadResult, *, since: datetime | None = None, 
         if members[0].by_id and not failed and not _is_over(result):
             loaded = load_due(run, members, mode="sync", since=since, before=before, makes_tables=since is None)
             add_results(result.resources, loaded)
+
+
+def _note_missing_calls(run: Run) -> None:
+    """Says why nothing is due if what calls have is chosen, but no calls are stored or chosen."""
+    chosen = run.settings.chosen
+    if any(resource.windowed for resource in chosen) or not any(resource.by_id for resource in chosen):
+        return
+    if not run.warehouse.query(f"select 1 from {{dataset}}.{CALLS.table.name} limit 1"):
+        run.note("no calls are loaded, so there is nothing to ask for: choose the resource calls too")
 
 
 def _is_over(result: LoadResult) -> bool:

@@ -118,6 +118,8 @@ class VerifyResult(Differences, Ending):
         self.requests, self.seconds = usage.requests, seconds
         progress = any(part.windows or part.resume_from or part.status == "done" for part in parts)
         self.conclude_from(parts, "verified", "compare", any_progress=progress)
+        if self.status == "failed" and any(part.status != "failed" for part in parts):
+            self.status = "incomplete"
         if self.message and (times := self.message.count(REPAIR_HINT)) > 1:  # once, at the end
             self.message = self.message.replace(REPAIR_HINT, "", times - 1)
         self.outcome = max((part.outcome for part in parts), key=_OUTCOMES.index, default="clean")

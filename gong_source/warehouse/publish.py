@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from pathlib import Path
@@ -52,6 +53,8 @@ def publish(path: Path, target: Target | None = None) -> None:
     source = check_publish(target, path)
     copy = path.with_name(f".{path.name}.{os.getpid()}")
     with open_warehouse(target, command="publish", write=True) as warehouse:
+        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # of a run that was killed while it copied
+            left.unlink(missing_ok=True)
         try:
             _copy(warehouse, source, copy)
             with copy.open("rb+") as written:

@@ -435,6 +435,32 @@ def test_file_that_is_no_database_is_left_alone(serve: Serve, command: Command, 
     assert file.read_bytes() == b"no database" * 1000
 
 
+def test_report_and_copy_need_two_files(serve: Serve, command: Command) -> None:
+    """One would replace the other."""
+    both = ("--report", "x.html", "--publish", "x.html")
+    code, _, err = command("sync", *both, simulator=serve(tenant_of(5)))
+
+    assert (code, err) == (2, "gong-source: --report and --publish name the same file\n")
+
+
+def test_transcripts_without_calls_say_what_is_missing(serve: Serve, command: Command) -> None:
+    """Nothing can be due where no calls are stored, so the run says to choose calls too."""
+    code, _, err = command("sync", "--resources", "transcripts", simulator=serve(tenant_of(5)))
+
+    assert code == 0
+    assert "no calls are loaded, so there is nothing to ask for: choose the resource calls too" in err
+
+
+def test_refresh_that_a_budget_ended_begins_anew(serve: Serve, command: Command) -> None:
+    """The message does not promise that the same command goes on."""
+    simulator = serve(tenant_of(900))
+    begin = ("--from", iso(days_ago(30)))
+    code, _, err = command("backfill", *begin, "--refresh", "--max-requests", "5", simulator=simulator)
+
+    assert code == 4
+    assert "used up. With --refresh the same command begins anew: choose a shorter range" in err
+
+
 def test_sync_of_a_workspace_that_gong_does_not_know(serve: Serve, command: Command) -> None:
     """Gong answers as if the workspace had no calls; the result names that among the reasons."""
     code, out, _ = command("sync", "--workspace-id", "999", simulator=serve(tenant_of(10)))

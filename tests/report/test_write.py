@@ -161,7 +161,14 @@ def test_sync_writes_the_page_after_each_run_also_after_a_failed_one(
 
 
 @pytest.mark.parametrize("arguments", [["report", "--output"], ["sync", "--report"]])
-@pytest.mark.parametrize(("path", "reason"), [(".", "it is a folder"), ("no/page.html", "there is no folder no")])
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (".", "it is a folder"),
+        ("no/page.html", "there is no folder no"),
+        ("notes.txt", "it exists and is no page; name another file"),
+    ],
+)
 def test_a_path_that_cannot_be_written_is_refused_before_anything_else(
     arguments: list[str],
     path: str,
@@ -170,7 +177,8 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_else(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One line, exit code 2, and no request."""
+    """One line, exit code 2, and no request; a file of another kind, which may be the database, stays as it is."""
+    Path("notes.txt").write_text("mine")
     simulator = serve(Tenant())
     use(simulator, monkeypatch)
 
@@ -179,6 +187,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_else(
     assert capsys.readouterr().err == f"gong-source: the report cannot be written to {path}: {reason}" + (
         "; name a file\n" if path == "." else "\n"
     )
+    assert Path("notes.txt").read_text() == "mine"
     assert simulator.requests == []
 
 

@@ -109,15 +109,18 @@ def test_number_is_compared_by_its_digits(
 def test_hashed_people_are_found(
     duckdb_file: Place, serve: Serve, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the key with which they were hashed; with another key nobody is found."""
+    """With the key with which they were hashed; with another key, or none, nobody is found, and a note says why."""
     tenant, chosen = tenant_with(BOB, calls=3, of=1)
     hashing = {"personal_data": "hash", "personal_data_key": KEY}
     settings = settings_for(serve(tenant), resources=ALL, start_date=iso(days_ago(8)), **hashing)
     sync(duckdb_file.target, settings=settings)
     assert duckdb_file.fetch("select count(*) from gong.call_participants where name = 'Bob'") == [(0,)]
-    monkeypatch.setenv("SOURCES__GONG__PERSONAL_DATA", "hash")
-    monkeypatch.setenv("SOURCES__GONG__PERSONAL_DATA_KEY", "another")
-    assert erase(duckdb_file.target, phone="+15550100199").calls == 0
+    for personal_data in ("keep", "hash"):
+        monkeypatch.setenv("SOURCES__GONG__PERSONAL_DATA", personal_data)
+        monkeypatch.setenv("SOURCES__GONG__PERSONAL_DATA_KEY", "another")
+        missed = erase(duckdb_file.target, phone="+15550100199")
+        assert missed.calls == 0
+        assert any("stored as hashes: they are found only with personal_data = hash" in note for note in missed.notes)
     monkeypatch.setenv("SOURCES__GONG__PERSONAL_DATA_KEY", KEY)
     assert erase(duckdb_file.target, phone="+15550100199").calls == 1
     assert ids_in(duckdb_file)["calls"].isdisjoint(chosen)

@@ -74,6 +74,7 @@ def test_repair_says_how_much_it_loaded(serve: Serve, settings_for: SettingsFor)
 
     assert rows("select records, changed from gong.runs where command = 'verify'") == [(repaired.received, 1)]
     assert 1 <= repaired.received <= 150
+    assert rows("select done from gong.runs where command = 'verify'") == [("calls",)]
 
 
 def test_a_run_that_fails_pauses_or_misses_something_has_a_row_with_the_reason(

@@ -264,6 +264,7 @@ def test_missing_scope_lets_the_others_load(serve: Serve, settings_for: Settings
     assert (result.calls_received, rows("select count(*) from gong.workspaces")) == (50, [(1,)])
     verified = verify(settings=settings)
     assert (verified.resources["calls"].outcome, verified.resources["users"].outcome) == ("clean", "failed")
+    assert (verified.status, str(verified.message)[:23]) == ("incomplete", "users is not verified: ")
     whole = sync(settings=settings_for(serve(tenant), resources="all", start_date="2026-01-01"))
     assert (whole.status, rows("select count(*) from gong.users")) == ("done", [(25,)])
 

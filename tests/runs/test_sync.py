@@ -15,7 +15,7 @@ from tenants import END, ONE_AT_A_TIME, QUARTER_BEGINS, calls_within, days_ago, 
 from gong_source import ConfigurationError, Control, Target, Window, backfill, status, sync
 from gong_source.resources.bookkeeping import FETCHED_WINDOWS
 from gong_source.resources.calls import CALLS
-from gong_source.simulator import Call, Fault, Tenant
+from gong_source.simulator import SMALL, Call, Fault, Tenant
 from gong_source.windows import iso, now
 
 if TYPE_CHECKING:
@@ -417,6 +417,24 @@ def test_window_that_always_fails_does_not_lengthen_the_lookback(serve: Serve, s
     assert len(second.ranges) == 2
     assert recent.start >= days_ago(4)
     assert second.watermark == first.watermark
+
+
+def test_lookback_that_takes_the_whole_budget_leaves_nothing_uncovered(serve: Serve, settings_for: SettingsFor) -> None:
+    """What was never loaded comes before what is fetched again, and the run says that its budget is too small."""
+    tenant = Tenant.generate(2000, start=days_ago(60), end=END, seed=4, content=SMALL)
+    notes: list[str] = []
+    settings = settings_for(
+        serve(tenant), resources="calls,call_details,call_content,users", start_date=iso(days_ago(60)), lookback_days=30
+    )
+    runs = 0
+    while (covered := status(settings=settings).resources["calls"].covered) == [] or covered[0].seconds < 59 * 86_400:
+        sync(settings=settings, control=Control(max_requests=5, on_note=notes.append))
+        runs += 1
+        assert runs < 12
+        assert len(covered) <= 2
+
+    assert len(table()) == 2000
+    assert any("of this run's 5 requests: allow it more, or set fewer lookback_days" in note for note in notes)
 
 
 @pytest.mark.parametrize("budget", [2, 3, 20])

@@ -264,7 +264,10 @@ def test_a_run_whose_file_cannot_be_published_shows_its_result(
 def test_publish_is_a_function_too(serve: Serve, settings_for: SettingsFor, tenant: Tenant) -> None:
     """A script publishes what a run of its own has loaded."""
     sync(settings=settings_for(serve(tenant), start_date=iso(END - timedelta(days=31))))
+    left = Path(f".{PUBLISHED}.4711")
+    left.write_text("the copy of a run that was killed")
 
     publish(PUBLISHED, Target())
 
     assert rows(PUBLISHED) == 300
+    assert not left.exists()

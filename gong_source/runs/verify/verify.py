@@ -183,7 +183,8 @@ def _conclude(resource: Resource, result: Verification) -> None:
     if result.status in {"paused", "failed"}:
         result.outcome = "paused" if result.status == "paused" else "failed"
         if result.resume_from:
-            result.message = f"{result.message}; --from {iso(result.resume_from)} continues from there"
+            message = (result.message or "").removesuffix(". Run the same command to continue")
+            result.message = f"{message}; --from {iso(result.resume_from)} continues from there"
         if refused:
             result.message = f"{result.message}; {_refusal(resource, refused)}"
     elif refused:
