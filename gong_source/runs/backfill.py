@@ -52,9 +52,8 @@ def backfill(
     """Loads what no run has covered in `[start, end)` (UTC), for each chosen resource with a past; all with `refresh`.
 
     An `end` in the future means now. After an early end, the same call continues, but with `refresh` it begins anew.
-    `settings` default to dlt's
-    configuration. Raises `ConfigurationError`, `WrongTenant`, `DatasetLocked` or `DestinationFailed`; what Gong
-    refuses is in the result.
+    `settings` default to dlt's configuration. Raises `ConfigurationError`, `WrongTenant`, `DatasetLocked` or
+    `DestinationFailed`; what Gong refuses is in the result.
     """
     settings = settings or resolve_settings()
     asked, resources = _asked(start, end), _with_past(settings)

@@ -113,7 +113,7 @@ def _takes_the_budget(run: Run, resource: Resource, ranges: Sequence[Window]) ->
     query, workspace_id = run.warehouse.query, run.settings.workspace_id
     counts = [select_listed(query, resource, window, workspace_id, "count(*)") for window in ranges]
     pages = int(sum(found[0][0] for found in counts if found) / RECORDS_PER_PAGE) + len(ranges)
-    if pages * 2 <= run.control.max_requests - run.client.transport.usage.requests:
+    if pages == 1 or pages * 2 <= run.control.max_requests - run.client.transport.usage.requests:
         return False
     run.note(
         f"fetching the last days again takes about {pages:,} of this run's {run.control.max_requests:,} requests:"

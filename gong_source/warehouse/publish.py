@@ -53,8 +53,9 @@ def publish(path: Path, target: Target | None = None) -> None:
     source = check_publish(target, path)
     copy = path.with_name(f".{path.name}.{os.getpid()}")
     with open_warehouse(target, command="publish", write=True) as warehouse:
-        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # of a run that was killed while it copied
-            left.unlink(missing_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*"):  # of a run that was killed while it copied
+            if left.suffix[1:].isdecimal():
+                left.unlink(missing_ok=True)
         try:
             _copy(warehouse, source, copy)
             with copy.open("rb+") as written:
