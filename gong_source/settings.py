@@ -95,7 +95,7 @@ class GongSettings(BaseConfiguration):
     daily_request_budget: int = 10_000
     """How many requests all runs with this key may send in one UTC day."""
     verify_days: float = 0.0
-    """The days of which each sync also verifies and repairs the calls, counted back from now; 0: none."""
+    """Each sync also verifies and repairs the calls of so many last days; 0: none."""
     verify_request_budget: int = 200
     """How many requests a sync may spend on that."""
     deleted_calls: str = "keep"

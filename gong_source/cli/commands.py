@@ -235,7 +235,7 @@ def _report(args: argparse.Namespace, result: LoadResult, settings: GongSettings
 
 
 def _fail(result: LoadResult | VerifyResult, why: str) -> None:
-    """Says of a run that has loaded what it could that what had to follow has failed."""
+    """Makes a run failed because of what had to follow it; the message keeps how the run itself ended."""
     before = result.message or f"the {result.command} itself is {result.status}"
     result.status, result.message = "failed", f"{before}; but {why}"
 

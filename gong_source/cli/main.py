@@ -53,7 +53,7 @@ def _prepare_process(args: argparse.Namespace) -> None:
     gc.set_threshold(100_000, 50, 50)
     atexit.register(gc.freeze)
     # Arrow's own pool keeps memory that the database needs a moment later. The C library of Linux keeps large blocks in
-    # the same way. Told a size, it gives larger blocks back as soon as they are free.
+    # the same way. If it is given a size, it gives back larger blocks as soon as they are free.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
         _set_mmap_threshold(4_000_000)

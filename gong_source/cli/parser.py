@@ -83,7 +83,7 @@ def build_parser(*, simulate: bool = True) -> Parser:
     check = _command(commands, "check", "test the connection: key, host, scopes and visible records")
     _add_options(check, "--resources", "--workspace-id")
     sync = _command(commands, "sync", "load everything that is missing up to now, and the lookback again")
-    sync.add_argument("--verify-days", type=float, metavar="N", help="then verify and repair the calls of N days")
+    sync.add_argument("--verify-days", type=float, metavar="N", help="then verify and repair the last N days of calls")
     sync.add_argument("--report", type=Path, metavar="PATH", help="then write the page of gong-source report to PATH")
     _add_options(sync, *_LOAD_OPTIONS)
     backfill = _command(commands, "backfill", "load a past date range, skipping what is already loaded")

@@ -33,8 +33,8 @@ def choose(names: Collection[str]) -> list[Resource]:
 
 
 def ways_to_list(resource: Resource) -> list[Resource]:
-    """The resource, and the same one read from another endpoint, if there is one."""
-    return [CALLS, CALLS_WITH_DETAILS] if resource.name == CALLS.name else [resource]
+    """The resource as each of Gong's lists gives it."""
+    return [way for way in (*RESOURCES.values(), CALLS_WITH_DETAILS) if way.name == resource.name]
 
 
 TABLES: tuple[Table, ...] = (*(table for resource in RESOURCES.values() for table in resource.tables), *BOOKKEEPING)

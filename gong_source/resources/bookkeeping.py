@@ -101,7 +101,7 @@ RUNS = Table(
         Column("run_id", "text", "Identifies the run."),
         Column("command", "text", "sync, backfill, verify or erase."),
         Column("resources", "text", "The resources chosen, with commas between them."),
-        Column("done", "text", "Those with nothing left to do, with commas; empty for erase."),
+        Column("done", "text", "Those of them that were done to the end; empty for erase."),
         Column("workspace_id", "text", "The workspace that was chosen; null: all workspaces."),
         Column("started_at", "timestamp", "When the run began, UTC."),
         Column("finished_at", "timestamp", "When the run ended, UTC."),

@@ -6,14 +6,14 @@ _CALL_ID = "Gong's id of the call; its row is in the table calls."
 _CALL_TIME = Column(
     "call_time",
     "timestamp",
-    "The call time when the row was written, UTC; for charts over time, calls.call_time is better.",
+    "The call time when the row was written, UTC. The call may have moved since: calls.call_time is up to date.",
 )
 _ASKED = (
     Column("first_asked_at", "timestamp", "When Gong was first asked for this call, UTC."),
     Column(
         "asked_at",
         "timestamp",
-        "When the answer of which this row was made came, UTC. A verification without a difference leaves it.",
+        "When Gong gave the answer that is stored, UTC. A verification that finds no difference does not change it.",
     ),
     Column("ask_again_at", "timestamp", "When a sync asks for it again at the earliest, UTC; null: not at all."),
     Column(

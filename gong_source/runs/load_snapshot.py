@@ -10,7 +10,7 @@ from gong_source.packages.sources import snapshot_source
 from gong_source.runs.load import BEGUN_EMPTY, rows_changed
 from gong_source.runs.results import ResourceResult
 from gong_source.stored.deletions import refusal
-from gong_source.warehouse.ledger import last_snapshot
+from gong_source.warehouse.ledger import last_read
 from gong_source.windows import hours_after
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def load_snapshot(run: Run, resource: Resource) -> ResourceResult:
     """
     result = ResourceResult(resource.name)
     hours = run.settings.snapshot_hours
-    last = last_snapshot(run.warehouse, resource)
+    last = last_read(run.warehouse, resource)
     if last is not None and not is_due(last, hours):
         result.not_due_until = hours_after(last, hours)
         return result

@@ -20,7 +20,7 @@ from gong_source.warehouse.history import (
     last_verified,
     requests_today,
 )
-from gong_source.warehouse.ledger import Ledger, last_snapshot, read_ledger
+from gong_source.warehouse.ledger import Ledger, last_read, read_ledger
 from gong_source.warehouse.mixed import TenantRows, tenants_in
 from gong_source.warehouse.warehouse import Target, open_warehouse
 from gong_source.windows import Window, days_before, now, subtract, utc, whole_second
@@ -203,7 +203,7 @@ def _status(
 def _status_of_snapshot(warehouse: Warehouse, resource: Resource, verified: Verified | None) -> ResourceStatus:
     counted = warehouse.query(f"select count(*), count(deleted_at) from {{dataset}}.{resource.table.name}")
     rows, deleted = counted[0] if counted else (0, 0)
-    last = last_snapshot(warehouse, resource)
+    last = last_read(warehouse, resource)
     mode = "snapshot" if last else None
     return ResourceStatus(resource.name, int(rows), int(deleted), last, mode, verified, last, _age(last))
 
@@ -216,7 +216,7 @@ def _status_by_id(
     listed_to: datetime | None,
 ) -> ResourceStatus:
     wanted = CallFilter(settings.keeps_private, settings.workspace_id)
-    last, moment = last_snapshot(warehouse, resource), now()
+    last, moment = last_read(warehouse, resource), now()
     current_to = last_done_sync(warehouse, resource, settings.workspace_id) if last else None
     if current_to is not None and (listed_to is None or listed_to < whole_second(current_to)):
         current_to = listed_to  # nobody has asked for what later calls have, because the calls are not listed yet

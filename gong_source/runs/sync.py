@@ -115,8 +115,9 @@ def _takes_the_budget(run: Run, resource: Resource, ranges: Sequence[Window]) ->
     pages = int(sum(found[0][0] for found in counts if found) / RECORDS_PER_PAGE) + len(ranges)
     if pages == 1 or pages * 2 <= run.control.max_requests - run.client.transport.usage.requests:
         return False
+    most = run.control.max_requests
     run.note(
-        f"fetching the last days again takes about {pages:,} of this run's {run.control.max_requests:,} requests:"
+        f"fetching the last days again takes about {pages:,} requests, and this run may send {most:,}:"
         " allow it more, or set fewer lookback_days"
     )
     return True

@@ -44,7 +44,7 @@ _WINDOWS = f"""
     select window_start, window_end, mode, settled, fetched_at, watermark, workspace_id, endpoint
     from {LOADED} where resource = %s and window_start is not null order by fetched_at, loaded.load_id
 """
-_LAST_SNAPSHOT = f"select max(fetched_at) from {LOADED} where resource = %s and window_start is null"
+_LAST_READ = f"select max(fetched_at) from {LOADED} where resource = %s and window_start is null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +199,12 @@ def read_ledger(warehouse: Warehouse, resource: Resource, workspace_id: str | No
     return Ledger(tuple(entry for entry in entries if entry.workspace_id in {None, workspace_id})).of(resource)
 
 
-def last_snapshot(warehouse: Warehouse, resource: Resource) -> datetime | None:
-    """When the last snapshot of `resource` was read that has been loaded, UTC; None if there was none."""
-    found = warehouse.query(_LAST_SNAPSHOT, resource.name)
+def last_read(warehouse: Warehouse, resource: Resource) -> datetime | None:
+    """When the last snapshot of `resource` was read, or Gong was last asked for it by call id, UTC; None: never.
+
+    Only what has been loaded counts.
+    """
+    found = warehouse.query(_LAST_READ, resource.name)
     return utc(found[0][0]) if found and found[0][0] is not None else None
 
 

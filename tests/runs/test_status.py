@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _VIEWED = "select resource, covered_to from gong.freshness where workspace_id is null"
 
 
-def told(settings: GongSettings) -> dict[str, datetime | None]:
+def current_to(settings: GongSettings) -> dict[str, datetime | None]:
     """Up to when `status` says that each resource is current; the view has to say the same."""
     shown = {name: part.current_to for name, part in status(settings=settings).resources.items()}
     with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:
@@ -46,7 +46,7 @@ def test_missing_scope_of_one_resource_makes_no_other_one_old(serve: Serve, sett
     for _ in range(2):
         assert sync(settings=settings).status == "incomplete"
 
-    current = told(settings)
+    current = current_to(settings)
     assert current["users"] is None
     assert all(current[name] for name in ALL.split(","))
     assert status(settings=settings, max_age_seconds=3600).message == "users: nothing is loaded yet"
@@ -57,13 +57,13 @@ def test_refused_deletions_make_nothing_old(serve: Serve, settings_for: Settings
     tenant = public_tenant(40)
     settings = settings_for(serve(tenant), resources="calls,transcripts", start_date=iso(days_ago(8)))
     sync(settings=settings)
-    first = told(settings)
+    first = current_to(settings)
     for call_id in [*tenant.calls][:30]:
         tenant.delete(call_id)
     refused = sync(settings=settings)
 
     assert (refused.status, refused.resources["calls"].status) == ("incomplete", "incomplete")
-    assert told(settings)["transcripts"] != first["transcripts"]
+    assert current_to(settings)["transcripts"] != first["transcripts"]
 
 
 def test_backfill_alone_makes_nothing_current(serve: Serve, settings_for: SettingsFor) -> None:
@@ -71,9 +71,9 @@ def test_backfill_alone_makes_nothing_current(serve: Serve, settings_for: Settin
     settings = settings_for(serve(public_tenant()), resources=ALL, start_date=iso(days_ago(8)))
     backfill(days_ago(6), days_ago(2), settings=settings)
 
-    assert set(told(settings).values()) == {None}
+    assert set(current_to(settings).values()) == {None}
     sync(settings=settings)
-    assert all(told(settings).values())
+    assert all(current_to(settings).values())
 
 
 def test_calls_that_were_not_listed_make_transcripts_no_more_current(serve: Serve, settings_for: SettingsFor) -> None:
@@ -81,11 +81,11 @@ def test_calls_that_were_not_listed_make_transcripts_no_more_current(serve: Serv
     simulator = serve(public_tenant())
     settings = settings_for(simulator, resources="calls,transcripts", start_date=iso(days_ago(8)))
     sync(settings=settings)
-    before = told(settings)
+    before = current_to(settings)
     simulator.faults = [Fault(kind="status", path="/v2/calls", status=400, text="no")]
 
     assert sync(settings=settings).resources["transcripts"].status == "done"
-    assert told(settings) == before
+    assert current_to(settings) == before
 
 
 def test_runs_over_one_workspace_say_nothing_of_all(serve: Serve, settings_for: SettingsFor) -> None:
@@ -96,7 +96,7 @@ def test_runs_over_one_workspace_say_nothing_of_all(serve: Serve, settings_for: 
     simulator = serve(tenant)
     everything = settings_for(simulator, resources=f"{ALL},users", start_date=iso(days_ago(8)))
     sync(settings=everything)
-    before = told(everything)
+    before = current_to(everything)
     one = settings_for(
         simulator,
         resources=f"{ALL},users",
@@ -107,7 +107,7 @@ def test_runs_over_one_workspace_say_nothing_of_all(serve: Serve, settings_for: 
     sync(settings=one)
     verify(settings=one)
 
-    after = told(everything)
+    after = current_to(everything)
     assert {name: after[name] for name in ALL.split(",")} == {name: before[name] for name in ALL.split(",")}
     assert after["users"] != before["users"]
     with duckdb.connect("gong_calls.duckdb", read_only=True) as connection:

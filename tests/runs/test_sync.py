@@ -434,7 +434,7 @@ def test_lookback_that_takes_the_whole_budget_leaves_nothing_uncovered(serve: Se
         assert len(covered) <= 2
 
     assert len(table()) == 2000
-    assert any("of this run's 5 requests: allow it more, or set fewer lookback_days" in note for note in notes)
+    assert any("requests, and this run may send 5: allow it more, or set fewer lookback_days" in note for note in notes)
 
 
 @pytest.mark.parametrize("budget", [2, 3, 20])

@@ -39,7 +39,7 @@ OLD = {
     "resources/bookkeeping.py": [
         ('        Column("tenant", "text", "The host that was asked."),\n', ""),
         (
-            '        Column("done", "text", "Those with nothing left to do, with commas; empty for erase."),\n',
+            '        Column("done", "text", "Those of them that were done to the end; empty for erase."),\n',
             "",
         ),
     ],
