@@ -91,7 +91,7 @@ def test_later_syncs_list_the_calls_and_ask_for_what_is_due(
 def test_after_many_lists_on_a_day_only_the_last_two_days_are_listed(
     place: Place, serve: Serve, settings_for: SettingsFor
 ) -> None:
-    """Older days are listed as long as that takes no more than 100 requests a UTC day."""
+    """Older days are listed as long as that takes no more than 100 requests a UTC day, for the workspace chosen."""
     simulator = serve(public_tenant(120))
     settings = settings_for(simulator, resources="calls,call_details", start_date=iso(START))
     sync(place.target, settings=settings)
@@ -102,6 +102,11 @@ def test_after_many_lists_on_a_day_only_the_last_two_days_are_listed(
     sync(place.target, settings=settings)
     (listed,) = simulator.requests
     assert listed.body["filter"]["fromDateTime"] >= iso(days_ago(2))
+
+    empty = settings_for(simulator, resources="calls,call_details", start_date=iso(START), workspace_id="2")
+    simulator.reset_requests()
+    sync(place.target, settings=empty)
+    assert simulator.requests[0].body["filter"]["fromDateTime"] < iso(days_ago(6))
 
     place.write("update gong.fetched_windows set fetched_at = fetched_at - interval 25 hour where true")
     simulator.reset_requests()
